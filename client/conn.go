@@ -1,0 +1,198 @@
+package client
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"muster/license"
+	"muster/protocol"
+)
+
+// Conn is one TCP connection under a ticket: requests go out as sealed records,
+// answers come back in order. It knows records, not streams: [Client] does the
+// rest. One goroutine may write while another reads.
+type Conn struct {
+	net     net.Conn
+	in      *bufio.Reader
+	session *protocol.Session
+	out     []byte
+	record  []byte
+	plain   []byte
+	nonces  protocol.Nonces
+	// ServerTime is the server's clock at the handshake, unix milliseconds; 0 on
+	// a resumed ticket.
+	ServerTime uint64
+}
+
+// Ticket resumes a session on a new connection without a handshake.
+type Ticket struct{ session *protocol.Session }
+
+// Valid says whether there is a ticket that has not expired yet.
+func (t Ticket) Valid(now time.Time) bool {
+	return t.session != nil && int64(t.session.Ticket.Expires()) > now.Unix()
+}
+
+// ErrTicket means that the server does not know the ticket (any more): make a
+// new handshake.
+var ErrTicket = errors.New("the server does not accept the ticket; a new handshake is needed")
+
+// ErrServerBusy means that the server has no room for another connection now.
+var ErrServerBusy = errors.New("the server is busy; try again later")
+
+// Dial connects to the first of the license key's TCP addresses that answers,
+// main before standbys [CLI-7], and makes a handshake, or resumes a valid ticket.
+func Dial(ctx context.Context, key license.LicenseKey, uuid protocol.UUID, resume Ticket) (*Conn, error) {
+	var faults []error
+	for _, standby := range []bool{false, true} {
+		for _, a := range key.Addresses {
+			if a.Transport != "tcp" || a.Standby != standby {
+				continue
+			}
+			c, err := dialOne(ctx, a, key, uuid, resume)
+			if err == nil {
+				return c, nil
+			}
+			if refusal := (*Error)(nil); errors.As(err, &refusal) && refusal.Code != protocol.NotServing {
+				return nil, err
+			}
+			faults = append(faults, fmt.Errorf("%s: %w", a.HostPort, err))
+		}
+	}
+	if len(faults) == 0 {
+		return nil, errors.New("the license key names no TCP address: ask the operator for a new one")
+	}
+	return nil, errors.Join(faults...)
+}
+
+func dialOne(ctx context.Context, a license.Address, key license.LicenseKey, uuid protocol.UUID, resume Ticket) (*Conn, error) {
+	var d net.Dialer
+	n, err := d.DialContext(ctx, "tcp", a.HostPort)
+	if err != nil {
+		return nil, err
+	}
+	c := &Conn{net: n, in: bufio.NewReaderSize(n, 64<<10), session: resume.session}
+	if resume.Valid(time.Now()) {
+		return c, nil
+	}
+	stop := context.AfterFunc(ctx, func() { n.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+	if err := c.handshake(a.HandshakeKey, &protocol.Hello{Project: key.ProjectID, Organization: key.OrganizationID, Password: key.Password, UUID: uuid[:]}); err != nil {
+		n.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Conn) handshake(server [32]byte, hello *protocol.Hello) error {
+	record, pending, err := protocol.AppendHello(nil, server, hello)
+	if err != nil {
+		return err
+	}
+	if _, err := c.net.Write(record); err != nil {
+		return err
+	}
+	rec, err := c.read(protocol.TypeHelloReply)
+	if err != nil {
+		return err
+	}
+	reply, err := pending.OpenReply(rec)
+	if err != nil {
+		return err
+	}
+	if reply.Code != protocol.OK {
+		return &Error{Code: reply.Code}
+	}
+	c.session, c.ServerTime = reply.Session(), reply.Time
+	return nil
+}
+
+// Ticket is what resumes this session.
+func (c *Conn) Ticket() Ticket { return Ticket{c.session} }
+
+// Close closes the connection.
+func (c *Conn) Close() error { return c.net.Close() }
+
+// SetDeadline bounds reads and writes; the zero time lifts the bound.
+func (c *Conn) SetDeadline(t time.Time) error { return c.net.SetDeadline(t) }
+
+// Write sends requests as one sealed record.
+func (c *Conn) Write(requests ...*protocol.Request) error {
+	if err := c.Append(requests...); err != nil {
+		return err
+	}
+	return c.Flush()
+}
+
+// Append seals requests as one record into the write buffer; Flush sends it.
+func (c *Conn) Append(requests ...*protocol.Request) error {
+	start := len(c.out)
+	rec := protocol.BeginRequest(c.out)
+	for _, r := range requests {
+		rec = protocol.AppendRequest(rec, r)
+	}
+	if size := len(rec) - start + protocol.TagBytes; size > protocol.MaxRecord {
+		return fmt.Errorf("%d requests make a record of %d bytes, at most %d are allowed", len(requests), size, protocol.MaxRecord)
+	}
+	c.nonces.Freshen(time.Now().Unix())
+	c.out = c.session.FinishRequest(rec, start, c.nonces.Next())
+	return nil
+}
+
+// Flush writes what Append gathered, with one write.
+func (c *Conn) Flush() error {
+	_, err := c.net.Write(c.out)
+	c.out = c.out[:0]
+	return err
+}
+
+// Read reads one record and calls visit for every answer in it. What visit gets
+// is borrowed until it returns.
+func (c *Conn) Read(visit func(*protocol.Answer)) error {
+	rec, err := c.read(protocol.TypeReply)
+	if err != nil {
+		return err
+	}
+	if c.plain, err = c.session.OpenReply(c.plain[:0], rec); err != nil {
+		return err
+	}
+	var a protocol.Answer
+	for rest := c.plain; len(rest) > 0; {
+		if rest, err = protocol.DecodeAnswer(rest, &a); err != nil {
+			return err
+		}
+		visit(&a)
+	}
+	return nil
+}
+
+// read returns the next record, which must be of a type.
+func (c *Conn) read(want byte) ([]byte, error) {
+	head, err := c.in.Peek(protocol.HeaderBytes)
+	if err != nil {
+		return nil, err
+	}
+	kind, size, err := protocol.Header(head)
+	if err != nil {
+		return nil, err
+	}
+	c.record = append(c.record[:0], make([]byte, size)...)
+	if _, err := io.ReadFull(c.in, c.record); err != nil {
+		return nil, err
+	}
+	switch {
+	case kind == want:
+		return c.record, nil
+	case kind == protocol.TypeReject && c.record[protocol.HeaderBytes] == protocol.RejectTicket:
+		return nil, ErrTicket
+	case kind == protocol.TypeReject && c.record[protocol.HeaderBytes] == protocol.RejectBusy:
+		return nil, ErrServerBusy
+	case kind == protocol.TypeReject:
+		return nil, errors.New("the server could not read what was sent; is it older than this client?")
+	}
+	return nil, protocol.ErrType
+}

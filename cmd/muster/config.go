@@ -1,0 +1,175 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"os"
+	"strings"
+
+	"github.com/spf13/pflag"
+	"go.yaml.in/yaml/v3"
+
+	"muster/engine"
+	"muster/engine/server"
+	"muster/license"
+)
+
+// serveConfig is what a server is started with. Every field is a flag, an
+// environment variable MUSTER_… and a line of the config file, in this order of
+// precedence.
+type serveConfig struct {
+	Data           string
+	Listen         string
+	Admin          string
+	VendorKeys     []string
+	Binding        string
+	Loops          int
+	ConnectionsMax int
+	DevicesMax     uint32
+	LogLevel       string
+	LogFormat      string
+	ConfigFile     string
+}
+
+// flags declares the fields with their defaults: the one place for both.
+func (c *serveConfig) flags(f *pflag.FlagSet) {
+	f.StringVar(&c.Data, "data", "./muster-data", "data directory, made at the first start")
+	f.StringVar(&c.Listen, "listen", ":4808", "address for devices (TCP)")
+	f.StringVar(&c.Admin, "admin", "127.0.0.1:48080", "address of the admin API")
+	f.StringSliceVar(&c.VendorKeys, "vendor-key", nil, "file with a vendor's public key to trust; may be given several times")
+	f.StringVar(&c.Binding, "binding", "hardware", "how a new server is bound: hardware, or key for containers and clusters")
+	f.IntVar(&c.Loops, "loops", server.LoopsDefault(), "event loops for devices")
+	f.IntVar(&c.ConnectionsMax, "connections-max", server.ConnectionsMax, "open device connections at most")
+	f.Uint32Var(&c.DevicesMax, "devices-max", 20_000_000, "devices that are remembered at most")
+	f.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")
+	f.StringVar(&c.LogFormat, "log-format", "text", "text or json")
+	f.StringVar(&c.ConfigFile, "config", "", "YAML file with the same names as these flags")
+}
+
+// complete fills what was not given as a flag from the environment, then from
+// the config file, and checks everything: the error lists every fault.
+func (c *serveConfig) complete(f *pflag.FlagSet) error {
+	var faults []error
+	f.VisitAll(func(flag *pflag.Flag) {
+		value, ok := os.LookupEnv(envName(flag.Name))
+		if ok && !flag.Changed {
+			if err := f.Set(flag.Name, value); err != nil {
+				faults = append(faults, fmt.Errorf("%s=%q: %w", envName(flag.Name), value, err))
+			}
+		}
+	})
+	if err := c.readFile(f); err != nil {
+		faults = append(faults, err)
+	}
+	return errors.Join(append(faults, c.check()...)...)
+}
+
+func envName(flag string) string {
+	return "MUSTER_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+func (c *serveConfig) readFile(f *pflag.FlagSet) error {
+	if c.ConfigFile == "" {
+		return nil
+	}
+	data, err := os.ReadFile(c.ConfigFile)
+	if err != nil {
+		return fmt.Errorf("--config: %w", err)
+	}
+	var values map[string]any
+	if err := yaml.Unmarshal(data, &values); err != nil {
+		return fmt.Errorf("config file %s: %w", c.ConfigFile, err)
+	}
+	var faults []error
+	for name, value := range values {
+		flag := f.Lookup(name)
+		if flag == nil || name == "config" {
+			faults = append(faults, fmt.Errorf("config file %s: unknown setting %q", c.ConfigFile, name))
+			continue
+		}
+		if flag.Changed {
+			continue
+		}
+		if err := f.Set(name, yamlText(value)); err != nil {
+			faults = append(faults, fmt.Errorf("config file %s: %s: %w", c.ConfigFile, name, err))
+		}
+	}
+	return errors.Join(faults...)
+}
+
+// yamlText is a setting's value as a flag takes it; lists are joined by commas.
+func yamlText(value any) string {
+	list, ok := value.([]any)
+	if !ok {
+		return fmt.Sprint(value)
+	}
+	parts := make([]string, len(list))
+	for i := range list {
+		parts[i] = fmt.Sprint(list[i])
+	}
+	return strings.Join(parts, ",")
+}
+
+func (c *serveConfig) check() (faults []error) {
+	fault := func(format string, a ...any) { faults = append(faults, fmt.Errorf(format, a...)) }
+	for name, addr := range map[string]string{"--listen": c.Listen, "--admin": c.Admin} {
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			fault("%s %q: expected host:port, such as 127.0.0.1:4808 or :4808", name, addr)
+		}
+	}
+	if c.Data == "" {
+		fault("--data: expected a directory")
+	}
+	if _, err := license.ParseBinding(c.Binding); err != nil {
+		fault("--binding %q: expected hardware or key", c.Binding)
+	}
+	if c.Loops < 1 || c.Loops > 64 {
+		fault("--loops %d: expected 1 to 64", c.Loops)
+	}
+	if c.ConnectionsMax < 1 {
+		fault("--connections-max %d: expected 1 or more", c.ConnectionsMax)
+	}
+	if c.DevicesMax < 1 || c.DevicesMax > engine.DevicesMax {
+		fault("--devices-max %d: expected 1 to %d", c.DevicesMax, engine.DevicesMax)
+	}
+	if _, err := c.level(); err != nil {
+		fault("--log-level %q: expected debug, info, warn or error", c.LogLevel)
+	}
+	if c.LogFormat != "text" && c.LogFormat != "json" {
+		fault("--log-format %q: expected text or json", c.LogFormat)
+	}
+	if _, err := c.keyRing(); err != nil {
+		faults = append(faults, err)
+	}
+	return faults
+}
+
+func (c *serveConfig) level() (l slog.Level, err error) {
+	return l, l.UnmarshalText([]byte(c.LogLevel))
+}
+
+// keyRing reads the vendor keys [FILE-5].
+func (c *serveConfig) keyRing() (*license.KeyRing, error) {
+	ring := &license.KeyRing{}
+	var faults []error
+	for _, path := range c.VendorKeys {
+		text, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			err = errors.New("no such file; the vendor ships it as NAME.pub")
+		}
+		var key license.PublicKey
+		if err == nil {
+			key, err = license.ParsePublicKey(text)
+		}
+		if err == nil {
+			err = ring.Add(key)
+		}
+		if err != nil {
+			faults = append(faults, fmt.Errorf("--vendor-key %s: %w", path, err))
+		}
+	}
+	return ring, errors.Join(faults...)
+}

@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/base32"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"muster/engine"
+	"muster/engine/server"
+	"muster/license"
+	"muster/machine"
+	"muster/protocol"
+	"muster/storage"
+)
+
+// program is a running server: everything that main wires together. Tests start
+// it as serve does.
+type program struct {
+	config   serveConfig
+	log      *slog.Logger
+	dir      *storage.Dir
+	identity *storage.Identity
+	store    *storage.Store
+	decider  *server.Decider
+	front    *server.Server
+	ready    atomic.Bool
+	failed   chan error // the server can't go on
+}
+
+// start brings a server up; when it returns, devices are served. The device
+// port is open before the state is recovered and answers 100 meanwhile.
+func start(config serveConfig, log *slog.Logger) (p *program, err error) {
+	p = &program{config: config, log: log, failed: make(chan error, 1)}
+	defer func() {
+		if err != nil {
+			p.abandon()
+		}
+	}()
+	if p.dir, err = storage.OpenDir(config.Data); err != nil {
+		return p, err
+	}
+	mode, err := license.ParseBinding(config.Binding)
+	if err != nil {
+		return p, err
+	}
+	if p.identity, err = p.dir.LoadIdentity(mode, machine.Read()); err != nil {
+		return p, err
+	}
+	if p.identity.Moved {
+		log.Warn("this data directory wakes on another machine: the server has a new UUID, and the licenses bound to the old one are suspended (error 113) until the vendor rebinds them", "uuid", p.identity.Public.UUID())
+	}
+	if err = p.openFront(); err != nil {
+		return p, err
+	}
+	if err = p.recover(); err != nil {
+		return p, err
+	}
+	go p.watch()
+	return p, nil
+}
+
+func wallClock() int64 { return time.Now().UnixNano() }
+
+// openFront opens the device port.
+func (p *program) openFront() error {
+	tickets, err := server.OpenTicketKeys(filepath.Join(p.config.Data, "ticket-keys.json"), time.Now(), storage.WriteFile)
+	if err != nil {
+		return err
+	}
+	key, err := protocol.NewHandshakeKey(p.identity.HandshakeKey[:])
+	if err != nil {
+		return err
+	}
+	p.front = server.New(server.Config{
+		Listen: p.config.Listen, Loops: p.config.Loops, ConnectionsMax: p.config.ConnectionsMax,
+		Key: key, Tickets: tickets, Now: wallClock, Log: p.log,
+	})
+	return p.front.Start()
+}
+
+// recover loads the state and begins to decide.
+func (p *program) recover() error {
+	ring, err := p.config.keyRing()
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	p.store, err = p.dir.Open(storage.Options{
+		Core: engine.Config{Server: p.identity.Public, Trusted: ring, TokenKey: p.identity.TokenKey, DevicesMax: p.config.DevicesMax},
+		Log:  p.log,
+	})
+	if err != nil {
+		return err
+	}
+	p.decider = server.NewDecider(server.DeciderConfig{
+		Core: p.store.Core, Journal: p.store.Journal, Checkpoint: p.store.Checkpoint,
+		Sign: func(statement []byte) []byte { return ed25519.Sign(p.identity.SigningKey, statement) },
+		Now:  wallClock, Log: p.log, Loops: p.config.Loops,
+	})
+	go p.decider.Run()
+	p.front.Serve(p.store.Core, p.decider)
+	p.ready.Store(true)
+	p.log.Info("state recovered", "index", p.store.Journal.LastIndex(), "devices", p.store.Core.Devices(), "took", time.Since(began).Round(time.Millisecond).String())
+	return nil
+}
+
+// watch reports the first part that ends by itself.
+func (p *program) watch() {
+	select {
+	case <-p.decider.Done():
+		if err := p.decider.Err(); err != nil {
+			p.failed <- err
+		}
+	case err := <-p.front.Ended():
+		if p.front.Ready() {
+			p.failed <- errors.Join(server.ErrNoFront, err)
+		}
+	}
+}
+
+// closeTimeout bounds how long open answers may take to be written at a stop.
+const closeTimeout = 5 * time.Second
+
+// Close drains, writes a last checkpoint and seals the journal.
+func (p *program) Close() error {
+	p.ready.Store(false)
+	p.front.Quiesce()
+	err := p.decider.Stop()
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	p.front.Flush(ctx)
+	return errors.Join(err, p.front.Stop(ctx), p.store.Close(), p.dir.Close())
+}
+
+// abandon gives back what a failed start took.
+func (p *program) abandon() {
+	if p.front != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+		defer cancel()
+		_ = p.front.Stop(ctx)
+	}
+	if p.dir != nil {
+		_ = p.dir.Close()
+	}
+}
+
+// announce prints what an operator needs first.
+func (p *program) announce(w io.Writer) {
+	fmt.Fprintf(w, "muster %s\n", version)
+	fmt.Fprintf(w, "  server UUID   %s (%s binding)\n", p.identity.Public.UUID(), p.identity.Public.Mode)
+	fmt.Fprintf(w, "  devices       %s\n", p.front.Addr())
+	fmt.Fprintf(w, "  admin API     http://%s\n", p.config.Admin)
+	fmt.Fprintf(w, "  data          %s\n", p.config.Data)
+	if len(p.store.Core.Catalog().VendorKeys) == 0 && len(p.config.VendorKeys) == 0 {
+		fmt.Fprintf(w, "  no vendor key is trusted yet, so no license can be imported:\n    muster vendor-key add FILE.pub\n")
+	}
+	if path := filepath.Join(p.config.Data, "setup-code"); p.dir.Fresh {
+		fmt.Fprintf(w, "  first start: the one-time setup code is in %s\n", path)
+	}
+}
+
+// secretFile reads a file with a secret, or makes it with a fresh one.
+func secretFile(path string) (string, error) {
+	data, err := os.ReadFile(path)
+	if err == nil {
+		return strings.TrimSpace(string(data)), nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	random := make([]byte, 20)
+	rand.Read(random)
+	secret := strings.ToLower(base32.StdEncoding.EncodeToString(random))
+	return secret, storage.WriteFile(path, []byte(secret+"\n"), 0o600)
+}

@@ -1,0 +1,65 @@
+package engine
+
+import (
+	"testing"
+
+	"muster/protocol"
+)
+
+// TestReportAllocatesNothing is the steady state of the hot path: a batch of
+// reports from decision to published counters.
+func TestReportAllocatesNothing(t *testing.T) {
+	b := newBed(t)
+	p := b.imported("1", []string{"ChargeWay", "device-daily", "Quota", "1000", "Modules", "QR"})
+	const n = 100
+	ds := make([]Decision, n)
+	for i := range ds {
+		d := b.device(p)
+		d.mustCheckIn()
+		r := d.reportRequest(1)
+		r.Seq = 0
+		ds[i] = Decision{Request: r, Project: p.Ordinal, Generation: p.Generation}
+	}
+	buffer := make([]byte, 0, 1<<20)
+	allocs := testing.AllocsPerRun(100, func() {
+		b.now = b.now.Add(1e6)
+		b.core.Begin(b.now.UnixNano(), buffer)
+		for i := range ds {
+			ds[i].Request.Seq++
+		}
+		b.core.Decide(ds)
+		b.core.Close()
+		b.core.Publish()
+	})
+	if allocs != 0 {
+		t.Errorf("%v allocations in a batch of %d reports, want 0", allocs, n)
+	}
+	if ds[0].Reply.Kind != protocol.KindAccepted || b.uses(1) != 101*n {
+		t.Errorf("answered %d, %d uses; want accepted and %d", ds[0].Reply.Kind, b.uses(1), 101*n)
+	}
+}
+
+func BenchmarkReport(b *testing.B) {
+	bed := newBed(&testing.T{})
+	p := bed.imported("1", []string{"ChargeWay", "device-daily", "Quota", "10000"})
+	const n = 900
+	ds := make([]Decision, n)
+	for i := range ds {
+		d := bed.device(p)
+		d.mustCheckIn()
+		r := d.reportRequest(1)
+		r.Seq = 0
+		ds[i] = Decision{Request: r, Project: p.Ordinal, Generation: p.Generation}
+	}
+	buffer := make([]byte, 0, 1<<20)
+	for b.Loop() {
+		bed.core.Begin(bed.now.UnixNano(), buffer)
+		for i := range ds {
+			ds[i].Request.Seq++
+		}
+		bed.core.Decide(ds)
+		bed.core.Close()
+		bed.core.Publish()
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/report")
+}

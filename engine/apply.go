@@ -1,0 +1,122 @@
+package engine
+
+import "bytes"
+
+// The apply functions change state, in life and in replay alike. None reads one
+// page to decide what to write to another (see table.edit), and none reads the
+// clock or the catalog. What is derived from rows, the index, the seat counts,
+// is kept up only in life; after replay it is built anew.
+
+func (c *Core) editDevice(n uint32) *deviceRow { return (*deviceRow)(c.devices.edit(n, c.index)) }
+func (c *Core) device(n uint32) *deviceRow     { return (*deviceRow)(c.devices.at(n)) }
+func (c *Core) seatRow(n uint32) *seatRow      { return (*seatRow)(c.seats.at(n)) }
+func (c *Core) counter(n uint32) *counterRow   { return (*counterRow)(c.counters.at(n)) }
+
+// place says where a seat is: a primary device row, or with the high bit set,
+// seat row · seatsPerRow + number.
+type place uint32
+
+const inSeats place = 1 << 31
+
+func (c *Core) seatAt(p place) *seat {
+	if p&inSeats == 0 {
+		return &c.device(uint32(p)).seat
+	}
+	n := uint32(p &^ inSeats)
+	return &c.seatRow(n / seatsPerRow).seats[n%seatsPerRow]
+}
+
+func (c *Core) editSeat(p place) *seat {
+	if p&inSeats == 0 {
+		return &c.editDevice(uint32(p)).seat
+	}
+	n := uint32(p &^ inSeats)
+	row := (*seatRow)(c.seats.edit(n/seatsPerRow, c.index))
+	return &row.seats[n%seatsPerRow]
+}
+
+func (c *Core) applyStep(e *stepEffect) {
+	d := c.editDevice(e.row)
+	d.lastSeq, d.lastTag, d.project, d.lastSeen = e.seq, e.tag, e.project, c.second
+}
+
+func (c *Core) applyReport(e *reportEffect) {
+	c.applyStep(&e.stepEffect)
+	s := c.editSeat(e.place)
+	if c.live {
+		c.moveSeatEnd(e.item, s.activeUntil, e.until)
+	}
+	s.activeUntil, s.flags = e.until, e.flags
+	for i := range e.lines {
+		s.lastSlot = max(s.lastSlot, e.lines[i].Slot)
+		c.addUses(e.quotaRow, e.lines[i].Count)
+		c.addUses(e.lineRows[i], e.lines[i].Count)
+	}
+}
+
+// addUses counts scans or pages: once for the item's quota, once in the
+// project's own total by module.
+func (c *Core) addUses(row uint32, n uint32) {
+	(*counterRow)(c.counters.edit(row, c.index)).values[valueUses] += uint64(n)
+}
+
+func (c *Core) applyStream(e *streamEffect) {
+	d := c.editDevice(e.row)
+	if d.firstSeen == 0 {
+		d.firstSeen = c.second
+	}
+	d.uuid, d.generation, d.flags = e.uuid, e.generation, e.flags
+	d.lastSeq, d.lastTag, d.project, d.lastSeen = e.lastSeq, e.lastTag, e.project, c.second
+}
+
+func (c *Core) applyLink(e *linkEffect) { c.editDevice(e.row).nextStream = e.next }
+
+func (c *Core) applySeat(e *seatEffect) {
+	s := c.editSeat(e.place)
+	if c.live {
+		c.moveSeatEnd(s.item, s.activeUntil, 0)
+		c.moveSeatEnd(e.seat.item, 0, e.seat.activeUntil)
+	}
+	*s = e.seat
+}
+
+func (c *Core) applySeatRow(e *seatRowEffect) {
+	row := (*seatRow)(c.seats.edit(e.row, c.index))
+	row.owner = e.owner
+	if e.previous == 0 {
+		c.editDevice(e.owner).moreSeats = e.row + 1
+		return
+	}
+	(*seatRow)(c.seats.edit(e.previous-1, c.index)).next = e.row + 1
+}
+
+func (c *Core) applyFlags(e *flagsEffect) { c.editDevice(e.row).flags = e.flags }
+
+func (c *Core) applyCounter(e *counterEffect) {
+	(*counterRow)(c.counters.edit(e.row, c.index)).key = e.key
+	c.counterRows.add(e.key, e.row)
+}
+
+func (c *Core) applyCount(e *countEffect) {
+	(*counterRow)(c.counters.edit(e.row, c.index)).values[e.value] += e.delta
+}
+
+func (c *Core) applyObject(e *objectEffect) {
+	o := c.objects[e.key]
+	if o != nil && o.index >= c.index && !c.live {
+		return // the checkpoint already holds a newer one
+	}
+	c.objects[e.key] = &object{data: bytes.Clone(e.data), index: c.index, dirty: true}
+}
+
+func (c *Core) applyGrants(e *grantsEffect) {
+	m := (*metaRow)(c.meta.edit(0, c.index))
+	m.chain = e.chain
+}
+
+// applyTime keeps the highest entry time: the clock never runs backwards for
+// decisions, not over a restart either.
+func (c *Core) applyTime(time int64) {
+	m := (*metaRow)(c.meta.edit(0, c.index))
+	m.time = max(m.time, time)
+}

@@ -1,0 +1,264 @@
+package engine
+
+import (
+	"muster/license"
+	"muster/protocol"
+)
+
+// checkIn decides an authorization [CLI-1]: which project, which item, and the
+// effects of granting it.
+func (c *Core) checkIn(d *Decision) {
+	p := c.catalog.project(d.Project)
+	row, stream, ok := c.place(d)
+	if !ok {
+		return
+	}
+	if code := c.admit(p, d, row); code != protocol.OK {
+		c.refuseCheckIn(d, code, nil, stream)
+		return
+	}
+	seats := c.clientSeats(&d.Request.UUID)
+	m := c.find(p, d.Request.CheckIn, &seats)
+	if m.code != protocol.OK {
+		c.refuseCheckIn(d, m.code, m.item, stream)
+		return
+	}
+	c.authorize(d, p, m, stream)
+}
+
+// place finds the stream that a check-in continues. stream is 0 when it has
+// none: then one is made if the check-in is granted. ok is false when the
+// request is answered already.
+func (c *Core) place(d *Decision) (row *deviceRow, stream uint32, ok bool) {
+	r := &d.Request
+	row, known, valid := c.stream(r)
+	switch {
+	case !known && r.Seq == 0:
+		if n, resent := c.resentFirst(r); resent {
+			c.regrant(d, n)
+			return nil, 0, false
+		}
+		return nil, 0, true
+	case !known:
+		c.noStream(d)
+		return nil, 0, false
+	case !valid:
+		return c.placeOldToken(d, row)
+	case r.Seq == 0 && row.lastSeq > 0:
+		return c.placeLost(d, row)
+	}
+	return c.placeBySequence(d, row)
+}
+
+func (c *Core) placeBySequence(d *Decision, row *deviceRow) (*deviceRow, uint32, bool) {
+	stream := d.Request.Stream
+	switch row.standing(&d.Request) {
+	case standsNext:
+		return row, stream, true
+	case standsResend:
+		c.regrant(d, stream-1)
+	case standsAhead:
+		d.Reply = Reply{Kind: protocol.KindOutOfStep, Seq: row.lastSeq + 1}
+	case standsOld:
+		d.Reply = Reply{Kind: protocol.KindAccepted, Seq: row.lastSeq}
+	case standsDiverge:
+		c.noStream(d)
+	}
+	return nil, 0, false
+}
+
+// placeLost serves a device that lost its place in its own stream: restored
+// from a backup, or one of two copies. The first time it is forgiven: it gets
+// the stream's next token, and a second copy is told apart by the old one [CLI-5].
+func (c *Core) placeLost(d *Decision, row *deviceRow) (*deviceRow, uint32, bool) {
+	n := d.Request.Stream - 1
+	if row.flags&flagForgiven != 0 {
+		c.markClone(n)
+		return row, n + 1, true // admit refuses it with 151
+	}
+	c.replaceToken(n, d.Request.Tag, flagForgiven)
+	return c.device(n), n + 1, true
+}
+
+// placeOldToken serves a device that presents a token which was replaced: of a
+// place that went to another stream, it gets a new stream; of a stream that was
+// forgiven, it is the second copy.
+func (c *Core) placeOldToken(d *Decision, row *deviceRow) (*deviceRow, uint32, bool) {
+	n := d.Request.Stream - 1
+	previous := c.tokens.token(&row.uuid, n+1, row.generation-1)
+	switch forgiven := row.flags&flagForgiven != 0 && d.Request.Token == previous; {
+	case forgiven && d.Request.Seq == 0 && d.Request.Tag == row.lastTag:
+		c.regrant(d, n) // the check-in that was forgiven, resent: its answer was lost
+	case forgiven:
+		c.markClone(n)
+		return row, n + 1, true
+	case d.Request.Seq == 0:
+		return nil, 0, true
+	default:
+		c.noStream(d)
+	}
+	return nil, 0, false
+}
+
+func (c *Core) markClone(n uint32) {
+	if d := c.device(n); d.flags&flagClone == 0 {
+		c.setFlags(n, d.flags|flagClone)
+	}
+}
+
+// admit checks what stands before any item: the project, its password, the client.
+func (c *Core) admit(p *Project, d *Decision, row *deviceRow) protocol.Code {
+	switch {
+	case p == nil:
+		return protocol.NoSuchProject
+	case p.Disabled:
+		return protocol.ProjectDisabled
+	case !p.GenerationValid(d.Generation, c.now):
+		return protocol.WrongPassword
+	case row != nil && row.flags&flagClone != 0:
+		return protocol.Clone
+	}
+	if cl, ok := c.client(&d.Request.UUID); ok && cl.row.flags&flagBlocked != 0 {
+		return protocol.ClientBlocked
+	}
+	return protocol.OK
+}
+
+// refuseCheckIn takes the number of a sequenced check-in and refuses it. A
+// device without a stream gets none: a stranger costs no row.
+func (c *Core) refuseCheckIn(d *Decision, code protocol.Code, item *Item, stream uint32) {
+	if stream != 0 && d.Request.Seq != 0 {
+		c.step(d, stream-1)
+	}
+	c.refuse(d, code, item, stream)
+}
+
+// authorize grants: stream, seat, counters, and a leaf in the batch's tree.
+func (c *Core) authorize(d *Decision, p *Project, m match, stream uint32) {
+	full := false
+	var n uint32
+	switch {
+	case stream == 0:
+		n, full = c.newStream(&d.Request, p.Ordinal)
+	default:
+		n = stream - 1
+		if d.Request.Seq != 0 {
+			c.step(d, n)
+		}
+	}
+	if full {
+		c.busy(d, busyTableFull)
+		return
+	}
+	if !c.takeSeat(d, &m) {
+		c.busy(d, busyTableFull)
+		return
+	}
+	c.count(counterKey{item: m.item.Ordinal}, valueAuthorizations)
+	c.count(counterKey{project: p.Ordinal, item: m.item.Ordinal}, valueAuthorizations)
+	c.tally.add(p.Ordinal, protocol.OK)
+	c.grant(d, p, m.item, n, *c.seatAt(m.seat))
+}
+
+// takeSeat writes the client's seat on the item, new or refreshed.
+func (c *Core) takeSeat(d *Decision, m *match) (ok bool) {
+	seats := c.clientSeats(&d.Request.UUID)
+	at, held := seats.of(m.item.Ordinal)
+	st := seat{item: m.item.Ordinal}
+	if held != nil {
+		st = *held
+		st.flags &^= seatReleased | seatFreed
+	} else {
+		var full bool
+		if at, full = seats.free(); full {
+			return false
+		}
+	}
+	st.activeUntil = c.activeUntil(m.item)
+	if m.holds {
+		st.activeUntil = max(st.activeUntil, held.activeUntil)
+	}
+	c.setSeat(at, st)
+	m.seat = at
+	return true
+}
+
+// grant writes the leaf of a grant and the answer that will carry it.
+func (c *Core) grant(d *Decision, p *Project, item *Item, row uint32, st seat) {
+	g := license.Grant{
+		Client: d.Request.UUID, Project: p.ID,
+		LicenseID: item.License.File.LicenseID, ItemID: item.ID, Revision: item.License.File.Revision,
+		Item: item.Ordinal, ChargeWay: item.ChargeWay, Instances: uint32(st.instances),
+		Issued: c.now, ActiveUntil: int64(st.activeUntil),
+		BootClock: d.Request.CheckIn.BootClock, Modules: item.modules,
+	}
+	if c.now >= item.Expiry {
+		g.Flags |= license.GrantInGrace
+	}
+	if item.FromFirstUse && st.flags&seatUsed == 0 {
+		g.Flags |= license.GrantFirstUse
+	}
+	device := c.device(row)
+	a := &protocol.Answer{
+		Kind: protocol.KindGranted, ID: d.Request.ID, Seq: device.lastSeq,
+		Stream: row + 1, Token: c.token(device, row+1),
+		Time: uint64(c.time / 1e6), Item: item.Ordinal,
+	}
+	if d.Request.CheckIn.KnownCert != item.ProofID {
+		a.Certificate = item.Proof
+	}
+	d.Reply.Detail = a
+	c.grants.add(a, &g)
+}
+
+// regrant answers a check-in that was decided before: the same kind of answer,
+// without effect.
+func (c *Core) regrant(d *Decision, n uint32) {
+	seats := c.clientSeats(&d.Request.UUID)
+	p := c.catalog.project(d.Project)
+	if code := c.admit(p, d, c.device(n)); code != protocol.OK {
+		c.refuse(d, code, nil, n+1)
+		return
+	}
+	var held *Item
+	for _, item := range p.Items {
+		at, code := item.terms(d.Request.CheckIn, c.now)
+		if _, ok := seats.active(item.Ordinal); ok && at == stageValidity && code == protocol.OK {
+			held = item
+			break
+		}
+	}
+	if held == nil { // it was refused, or its time has passed: decide a new one
+		d.Reply = Reply{Kind: protocol.KindAccepted, Seq: c.device(n).lastSeq}
+		return
+	}
+	_, st := seats.of(held.Ordinal)
+	c.grant(d, p, held, n, *st)
+}
+
+// release gives a seat back [CLI-6], [DEV-4].
+func (c *Core) release(d *Decision) {
+	r := &d.Request
+	row, ok, valid := c.stream(r)
+	if !ok || !valid {
+		c.noStream(d)
+		return
+	}
+	switch row.standing(r) {
+	case standsAhead:
+		d.Reply = Reply{Kind: protocol.KindOutOfStep, Seq: row.lastSeq + 1}
+		return
+	case standsDiverge:
+		c.noStream(d)
+		return
+	case standsNext:
+		c.step(d, r.Stream-1)
+		seats := c.clientSeats(&r.UUID)
+		if at, st := seats.of(r.Item); st != nil && st.item != 0 && st.activeUntil > c.second {
+			ended := *st
+			ended.activeUntil, ended.flags = c.second, ended.flags|seatReleased
+			c.setSeat(at, ended)
+		}
+	}
+	d.Reply = Reply{Kind: protocol.KindAccepted, Seq: c.device(r.Stream - 1).lastSeq}
+}

@@ -1,0 +1,76 @@
+package engine
+
+// Spans of a counter key, frozen.
+const (
+	spanTotal   = 0 // since the beginning
+	spanDenials = 1 // module is the code
+)
+
+// Values of a total row.
+const (
+	valueUses           = 0 // scans or pages
+	valueAuthorizations = 1
+	valueReports        = 2
+)
+
+// counterRows finds the row of a counter key. In front of the map stands a
+// small direct-mapped cache: nearly all reports of a batch count for a handful
+// of keys.
+type counterRows struct {
+	rows  map[counterKey]uint32
+	cache [64]struct {
+		key counterKey
+		row uint32
+		set bool
+	}
+}
+
+func (r *counterRows) slot(k counterKey) int {
+	return int((k.project*0x9E3779B1 ^ k.item*0x85EBCA77 ^ k.bucket*0xC2B2AE3D ^ uint32(k.module)*0x27D4EB2F ^ uint32(k.span)*0x165667B1) >> 26)
+}
+
+// lookup returns the row of a key, if it has one.
+func (r *counterRows) lookup(k counterKey) (row uint32, ok bool) {
+	c := &r.cache[r.slot(k)]
+	if c.set && c.key == k {
+		return c.row, true
+	}
+	if row, ok = r.rows[k]; ok {
+		c.key, c.row, c.set = k, row, true
+	}
+	return row, ok
+}
+
+func (r *counterRows) add(k counterKey, row uint32) {
+	if r.rows == nil {
+		r.rows = make(map[counterKey]uint32)
+	}
+	r.rows[k] = row
+}
+
+// ensureCounter makes the row of a key if it has none yet.
+func (c *Core) ensureCounter(k counterKey) uint32 {
+	if row, ok := c.counterRows.lookup(k); ok {
+		return row
+	}
+	e := counterEffect{row: c.counters.rows, key: k}
+	c.body = e.append(c.body)
+	c.applyCounter(&e)
+	return e.row
+}
+
+// count adds one to a value of a key's row, as an effect of its own.
+func (c *Core) count(k counterKey, value uint8) {
+	e := countEffect{row: c.ensureCounter(k), value: value, delta: 1}
+	c.body = e.append(c.body)
+	c.applyCount(&e)
+}
+
+// value reads one value of a key, 0 if it was never counted.
+func (c *Core) value(k counterKey, value int) uint64 {
+	row, ok := c.counterRows.lookup(k)
+	if !ok {
+		return 0
+	}
+	return c.counter(row).values[value]
+}

@@ -1,0 +1,98 @@
+package engine
+
+import "muster/protocol"
+
+// Decision is one request on its way through the decider: the request and the
+// ticket's claims go in, the reply comes out in place.
+type Decision struct {
+	Request protocol.Request
+	// Project and Generation are what the ticket says.
+	Project    uint32
+	Generation uint32
+	Reply      Reply
+}
+
+// Reply is a verdict. What most answers need stands in it; Detail is set for
+// the others.
+type Reply struct {
+	Kind   uint8
+	Seq    uint32
+	Detail *protocol.Answer
+}
+
+// Answer returns the reply as a message for the wire.
+func (d *Decision) Answer() protocol.Answer {
+	if d.Reply.Detail != nil {
+		return *d.Reply.Detail
+	}
+	return protocol.Answer{Kind: d.Reply.Kind, ID: d.Request.ID, Seq: d.Reply.Seq}
+}
+
+// prefetchWindow is how many requests are touched ahead; below prefetchRows the
+// table fits the cache and touching costs more than it saves.
+const (
+	prefetchWindow = 64
+	prefetchRows   = 20_000
+)
+
+// Decide decides requests one after the other, in the order of the slice.
+func (c *Core) Decide(requests []Decision) {
+	for len(requests) > 0 {
+		n := min(prefetchWindow, len(requests))
+		if c.devices.rows > prefetchRows {
+			c.prefetched += c.prefetch(requests[:n])
+		}
+		for i := range requests[:n] {
+			c.decide(&requests[i])
+		}
+		requests = requests[n:]
+	}
+}
+
+func (c *Core) decide(d *Decision) {
+	switch d.Request.Kind {
+	case protocol.KindReport:
+		c.report(d)
+	case protocol.KindCheckIn:
+		c.checkIn(d)
+	case protocol.KindRelease:
+		c.release(d)
+	case protocol.KindPing:
+		d.Reply.Detail = &protocol.Answer{Kind: protocol.KindPong, ID: d.Request.ID, Time: uint64(c.time / 1e6)}
+	}
+}
+
+// refuse answers with a code and records the denial [STAT-4]. row is the
+// stream's, nil when the device has none.
+func (c *Core) refuse(d *Decision, code protocol.Code, item *Item, stream uint32) {
+	a := &protocol.Answer{Kind: protocol.KindRefused, ID: d.Request.ID, Code: code}
+	if item != nil {
+		a.Item, a.ItemName = item.Ordinal, []byte(item.Name())
+	}
+	if stream != 0 {
+		row := c.device(stream - 1)
+		a.Seq, a.Stream, a.Token = row.lastSeq, stream, c.token(row, stream)
+	}
+	d.Reply.Detail = a
+	c.Deny(d.Project, code)
+}
+
+// Deny counts a denial for a project, 0 if it is not known [STAT-4].
+func (c *Core) Deny(project uint32, code protocol.Code) {
+	c.count(counterKey{project: project, module: uint16(code), span: spanDenials}, 0)
+	c.tally.add(project, code)
+}
+
+func (c *Core) busy(d *Decision, milliseconds uint32) {
+	d.Reply.Detail = &protocol.Answer{Kind: protocol.KindBusy, ID: d.Request.ID, RetryAfter: milliseconds}
+}
+
+// noStream answers that the stream or its token is not known: check in anew.
+func (c *Core) noStream(d *Decision) { d.Reply = Reply{Kind: protocol.KindNoStream} }
+
+// step takes the request's sequence number and nothing else.
+func (c *Core) step(d *Decision, row uint32) {
+	e := stepEffect{row, d.Request.Seq, d.Request.Tag, d.Project}
+	c.body = appendStep(c.body, effStep, &e)
+	c.applyStep(&e)
+}

@@ -1,0 +1,209 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"muster/license"
+)
+
+// Edits of the catalog run in the decider like any decision, as part of a
+// batch. Each checks everything before it changes anything: an error means that
+// nothing was changed.
+
+// Errors of edits, for callers that map them to a status.
+var (
+	ErrNotFound = errors.New("not found")
+	ErrConflict = errors.New("conflict")
+	ErrInvalid  = errors.New("invalid")
+)
+
+func editError(kind error, format string, a ...any) error {
+	return fmt.Errorf("%s (%w)", fmt.Sprintf(format, a...), kind)
+}
+
+// ProjectEdit is what an operator sets on a project; nil leaves a field as it is.
+type ProjectEdit struct {
+	Name     *string
+	Password *string
+	// PasswordGrace keeps the old password valid for so many seconds [PRJ-3].
+	PasswordGrace int64
+	Disabled      *bool
+	Default       *bool
+	// Items sets the items and their usage order by ordinal [PRJ-6]; an empty
+	// Order with DefaultOrder set goes back to the default.
+	Items        []uint32
+	DefaultOrder bool
+}
+
+// CreateProject makes an empty project for an organization [PRJ-1]. suffix may
+// be empty: then it is the next free number.
+func (c *Core) CreateProject(organization, suffix, name string) (*Project, error) {
+	ordinal := c.nextID(ObjectProject)
+	if suffix == "" {
+		suffix = fmt.Sprint(100000 + ordinal)
+	}
+	id := organization + "-" + suffix
+	if !license.ValidProjectID(id) {
+		return nil, editError(ErrInvalid, "project id %q: expected {OrganizationID}-{suffix}, the suffix 1 to 64 of A-Z a-z 0-9 _ -", id)
+	}
+	if _, taken := c.catalog.Project(id); taken {
+		return nil, editError(ErrConflict, "project %s exists already", id)
+	}
+	if err := checkName(name); err != nil {
+		return nil, err
+	}
+	_, hasDefault := c.catalog.DefaultProject(organization)
+	c.put(ObjectKey{ObjectProject, ordinal}, &projectObject{
+		ID: id, Name: name, Organization: organization, Generation: 1,
+		Default: !hasDefault, Created: c.now,
+	})
+	if err := c.rebuild(); err != nil {
+		return nil, err
+	}
+	return c.catalog.Projects[ordinal], nil
+}
+
+func checkName(name string) error {
+	if strings.TrimSpace(name) == "" || len(name) > 200 || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' }) {
+		return editError(ErrInvalid, "project name %q: expected 1 to 200 printable characters", name)
+	}
+	return nil
+}
+
+// EditProject changes a project.
+func (c *Core) EditProject(id string, edit ProjectEdit) (*Project, error) {
+	p, ok := c.catalog.Project(id)
+	if !ok {
+		return nil, editError(ErrNotFound, "no project %q", id)
+	}
+	o := p.object()
+	if err := c.applyEdit(p, o, edit); err != nil {
+		return nil, err
+	}
+	if edit.Default != nil && *edit.Default {
+		if before, ok := c.catalog.DefaultProject(p.Organization); ok && before != p {
+			other := before.object()
+			other.Default = false
+			c.put(ObjectKey{ObjectProject, before.Ordinal}, other)
+		}
+	}
+	c.put(ObjectKey{ObjectProject, p.Ordinal}, o)
+	if err := c.rebuild(); err != nil {
+		return nil, err
+	}
+	return c.catalog.Projects[p.Ordinal], nil
+}
+
+// applyEdit changes the object that will be written; it checks before it returns.
+func (c *Core) applyEdit(p *Project, o *projectObject, edit ProjectEdit) error {
+	if edit.Name != nil {
+		if err := checkName(*edit.Name); err != nil {
+			return err
+		}
+		o.Name = *edit.Name
+	}
+	if edit.Password != nil && *edit.Password != o.Password {
+		if err := c.changePassword(o, *edit.Password, edit.PasswordGrace); err != nil {
+			return err
+		}
+	}
+	if edit.Disabled != nil {
+		o.Disabled = *edit.Disabled
+	}
+	if edit.Default != nil {
+		if !*edit.Default && o.Default {
+			return editError(ErrInvalid, "project %s is the default of organization %s: make another one the default instead", p.ID, p.Organization)
+		}
+		o.Default = *edit.Default
+	}
+	return c.editItems(p, o, edit)
+}
+
+func (c *Core) changePassword(o *projectObject, password string, grace int64) error {
+	if len(password) > 128 {
+		return editError(ErrInvalid, "session password of %d bytes: at most 128", len(password))
+	}
+	if grace < 0 {
+		return editError(ErrInvalid, "grace of %d seconds for the old password: expected 0 or more", grace)
+	}
+	kept := o.Old[:0:0]
+	for _, old := range o.Old {
+		if c.now < old.Until {
+			kept = append(kept, old)
+		}
+	}
+	if grace > 0 {
+		kept = append(kept, OldPassword{o.Password, o.Generation, c.now + grace})
+	}
+	o.Old, o.Password, o.Generation = kept, password, o.Generation+1
+	return nil
+}
+
+func (c *Core) editItems(p *Project, o *projectObject, edit ProjectEdit) error {
+	if edit.DefaultOrder {
+		o.Custom = false
+	}
+	if edit.Items == nil {
+		return nil
+	}
+	if len(edit.Items) > ProjectItemsMax {
+		return editError(ErrInvalid, "%d items: a project has at most %d", len(edit.Items), ProjectItemsMax)
+	}
+	seen := map[uint32]bool{}
+	for _, ordinal := range edit.Items {
+		item := c.catalog.item(ordinal)
+		switch {
+		case item == nil:
+			return editError(ErrNotFound, "no item %d", ordinal)
+		case seen[ordinal]:
+			return editError(ErrInvalid, "item %s stands twice in the list", item.Name())
+		case item.License.File.OrganizationID != p.Organization:
+			return editError(ErrInvalid, "item %s belongs to organization %s, project %s to %s", item.Name(), item.License.File.OrganizationID, p.ID, p.Organization)
+		}
+		seen[ordinal] = true
+	}
+	o.Items, o.Custom = edit.Items, !edit.DefaultOrder
+	return nil
+}
+
+func (p *Project) object() *projectObject {
+	o := &projectObject{
+		ID: p.ID, Name: p.Name, Organization: p.Organization, Custom: p.Custom,
+		Password: p.Password, Generation: p.Generation, Old: p.Old,
+		Disabled: p.Disabled, Default: p.Default, Created: p.Created,
+	}
+	for _, item := range p.Items {
+		o.Items = append(o.Items, item.Ordinal)
+	}
+	return o
+}
+
+// SetAddresses sets what goes into license keys [PRJ-4]. The caller checks their form.
+func (c *Core) SetAddresses(addresses []string) error {
+	s := c.settings()
+	s.Addresses = addresses
+	c.put(ObjectKey{Kind: ObjectSettings}, s)
+	return c.rebuild()
+}
+
+func (c *Core) settings() *settingsObject {
+	return &settingsObject{Addresses: c.catalog.Addresses, Modules: c.catalog.Modules[1:]}
+}
+
+// AddVendorKey trusts a vendor key from now on [FILE-5]. added is false when it
+// was trusted before.
+func (c *Core) AddVendorKey(text []byte) (key license.PublicKey, added bool, err error) {
+	if key, err = license.ParsePublicKey(text); err != nil {
+		return key, false, fmt.Errorf("%w (%w)", err, ErrInvalid)
+	}
+	if _, known := c.trusted.Lookup(key.ID); known {
+		return key, false, nil
+	}
+	c.put(ObjectKey{ObjectVendorKey, c.nextID(ObjectVendorKey)}, &vendorKeyObject{string(text)})
+	return key, true, c.rebuild()
+}
+
+// Trusted are the vendor keys that licenses are checked with.
+func (c *Core) Trusted() *license.KeyRing { return c.trusted }

@@ -1,0 +1,33 @@
+package engine
+
+import "muster/protocol"
+
+// Limits of the core. Each has a defined answer when it is reached.
+const (
+	// DevicesMax bounds the rows of the device table: rows are numbered in 27
+	// bits of an index word. New devices are answered busy above the configured
+	// limit, which may not exceed this.
+	DevicesMax = 1<<27 - 2
+	// StreamsMax is how many live streams one client UUID has [CLI-9]. A new one
+	// takes the place of the one that was silent longest.
+	StreamsMax = 8
+	// SeatsMax bounds the seats of one client UUID. The oldest ended one makes
+	// room; a check-in that would need one more is answered busy.
+	SeatsMax = 64
+	// ProjectItemsMax bounds the items of a project.
+	ProjectItemsMax = 1000
+	// BatchBytesMax closes a batch early, well below the largest journal entry.
+	BatchBytesMax = 4 << 20
+	// CheckpointPages is how many pages one checkpoint step copies: a step stays
+	// far below a millisecond.
+	CheckpointPages = 64
+	// LateSeconds is how far back a report line's slot may lie [SLOT-1].
+	LateSeconds = 30 * 86400
+	// AheadSeconds is how far ahead of the server's clock a slot may lie [SLOT-1].
+	AheadSeconds = 300
+	// busyTableFull is the retry-after of a full table, in milliseconds.
+	busyTableFull = 60_000
+)
+
+// One report must fit an entry many times over, or the limits contradict each other.
+var _ [BatchBytesMax - 1024*(reportBytes+protocol.MaxReportLines*lineBytes)]struct{}

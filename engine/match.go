@@ -1,0 +1,123 @@
+package engine
+
+import (
+	"slices"
+
+	"muster/license"
+	"muster/protocol"
+)
+
+// stage is how far an item got through the checks [ERR-1]. When no item serves,
+// the answer is that of the item that got furthest.
+type stage int
+
+const (
+	stageProduct stage = iota
+	stageVersion
+	stageEdition
+	stageDeployment
+	stageChargeWay
+	stageModules
+	stageNetwork
+	stageValidity
+	stageDependency
+	stageQuota
+)
+
+// terms checks whether what a device asks for is what the item permits, up to
+// and including validity. It returns OK when only the quota is left to check.
+func (i *Item) terms(in *protocol.CheckIn, now int64) (stage, protocol.Code) {
+	switch {
+	case i.Product != string(in.Product):
+		return stageProduct, protocol.ProductMismatch
+	case len(i.Versions) > 0 && !slices.Contains(i.Versions, uint16(min(in.Version, 1<<16-1))):
+		return stageVersion, protocol.VersionMismatch
+	case i.Edition != "" && i.Edition != string(in.Edition):
+		return stageEdition, protocol.EditionMismatch
+	case i.Deployment != "" && i.Deployment != string(in.Deployment):
+		return stageDeployment, protocol.DeploymentMismatch
+	case in.ChargeWay != 0 && i.ChargeWay != license.ChargeWay(in.ChargeWay):
+		return stageChargeWay, protocol.ChargeWayMismatch
+	case !i.hasModules(in.Modules):
+		return stageModules, protocol.NothingFits
+	}
+	return stageValidity, i.validity(now)
+}
+
+// validity checks the item's own state: suspended or revoked, its time, its grace [EXH-3].
+func (i *Item) validity(now int64) protocol.Code {
+	switch {
+	case i.License.Suspended != "" || i.Removed || i.Revoked:
+		return protocol.InvalidItem
+	case now < i.Start:
+		return protocol.NotYetEffective
+	case now >= i.End():
+		return protocol.Expired
+	}
+	return protocol.OK
+}
+
+// hasModules: an item that names no modules has them all.
+func (i *Item) hasModules(wanted [][]byte) bool {
+	if len(i.Modules) == 0 {
+		return true
+	}
+	for _, m := range wanted {
+		if !slices.ContainsFunc(i.Modules, func(name string) bool { return name == string(m) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// match is the outcome of looking for an item.
+type match struct {
+	item  *Item
+	seat  place // of the client's seat on the item, if held
+	holds bool  // the client holds an active seat on it
+	code  protocol.Code
+}
+
+// find looks for the item that serves a check-in [PRJ-6], [EXH-1]: the one the
+// device already sits on, else the first with use below its quota, else the
+// first within its tolerance. Without one it says why, by the item that got furthest.
+func (c *Core) find(p *Project, in *protocol.CheckIn, seats *clientSeats) match {
+	var tolerated *Item
+	best := match{code: protocol.NothingFits}
+	furthest := stage(-1)
+	for _, item := range p.Items {
+		at, code := item.terms(in, c.now)
+		if code == protocol.OK {
+			if pl, ok := seats.active(item.Ordinal); ok && item.takesSeats() {
+				return match{item: item, seat: pl, holds: true}
+			}
+			at, code = stageQuota, protocol.LimitExceeded
+			if used := c.used(item); used < item.Quota {
+				if furthest <= stageQuota {
+					best, furthest = match{item: item}, stageQuota+1
+				}
+				continue
+			} else if used < item.Limit() && tolerated == nil {
+				tolerated = item
+			}
+		}
+		if at > furthest {
+			best, furthest = match{item: item, code: code}, at
+		}
+	}
+	if best.code != protocol.OK && tolerated != nil {
+		return match{item: tolerated}
+	}
+	return best
+}
+
+// takesSeats says whether a device holds a seat against the item's quota.
+func (i *Item) takesSeats() bool { return i.ChargeWay.Period() > 0 }
+
+// used is what counts against the item's quota: seats held, or scans and pages.
+func (c *Core) used(item *Item) uint64 {
+	if item.takesSeats() {
+		return c.itemState(item.Ordinal).expiries.held
+	}
+	return c.value(counterKey{item: item.Ordinal}, valueUses)
+}

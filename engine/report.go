@@ -1,0 +1,91 @@
+package engine
+
+import "muster/protocol"
+
+// report counts usage [CLI-3]. It is the hot path: no allocation, no index. A
+// report in its place is always taken, over any limit and after any end: only
+// the next authorization fails [SCAN-2], [EXH-1].
+func (c *Core) report(d *Decision) {
+	r := &d.Request
+	row, ok, valid := c.stream(r)
+	if !ok || !valid {
+		c.noStream(d)
+		return
+	}
+	switch row.standing(r) {
+	case standsNext:
+	case standsAhead:
+		d.Reply = Reply{Kind: protocol.KindOutOfStep, Seq: row.lastSeq + 1}
+		return
+	case standsDiverge:
+		c.noStream(d)
+		return
+	default: // a resend: counted before
+		d.Reply = Reply{Kind: protocol.KindAccepted, Seq: row.lastSeq}
+		return
+	}
+	at, st := c.reportSeat(row, r)
+	if st == nil {
+		c.refuseReport(d)
+		return
+	}
+	c.countReport(d, at, st)
+	d.Reply = Reply{Kind: protocol.KindAccepted, Seq: r.Seq}
+}
+
+// reportSeat finds the client's seat that a report names by its item. A device
+// reports only for items it was granted, now or before.
+func (c *Core) reportSeat(row *deviceRow, r *protocol.Request) (place, *seat) {
+	if row.flags&flagSecondary == 0 && row.seat.item == r.Item && r.Item != 0 {
+		return place(r.Stream - 1), &row.seat
+	}
+	if r.Item == 0 {
+		return 0, nil
+	}
+	seats := c.clientSeats(&r.UUID)
+	return seats.of(r.Item)
+}
+
+// refuseReport takes the number of a report that names an item the device never
+// held: resending it would change nothing.
+func (c *Core) refuseReport(d *Decision) {
+	c.step(d, d.Request.Stream-1)
+	c.refuse(d, protocol.InvalidItem, c.catalog.item(d.Request.Item), d.Request.Stream)
+}
+
+func (c *Core) countReport(d *Decision, at place, st *seat) {
+	r := &d.Request
+	c.lineRows = c.lineRows[:0]
+	for i := range r.Lines {
+		c.lineRows = append(c.lineRows, c.ensureCounter(counterKey{project: d.Project, item: r.Item, module: r.Lines[i].Module}))
+	}
+	e := reportEffect{
+		stepEffect: stepEffect{r.Stream - 1, r.Seq, r.Tag, d.Project},
+		item:       r.Item, place: at, lines: r.Lines,
+		until: c.refreshed(st), flags: st.flags | seatUsed,
+		quotaRow: c.ensureCounter(counterKey{item: r.Item}), lineRows: c.lineRows,
+	}
+	c.body = e.append(c.body)
+	c.applyReport(&e)
+	c.items[r.Item].touched = true
+	c.tally.add(d.Project, protocol.OK)
+}
+
+// refreshed is a held seat's new end after use [DEV-1]; an ended one stays ended [EXH-1].
+func (c *Core) refreshed(st *seat) uint32 {
+	item := c.catalog.item(st.item)
+	if st.activeUntil <= c.second || item == nil || item.validity(c.now) != protocol.OK {
+		return st.activeUntil
+	}
+	return max(st.activeUntil, c.activeUntil(item))
+}
+
+// activeUntil is until when an authorization or use now keeps a seat, and how
+// long its grant lasts offline [DEV-1], [GRANT-1].
+func (c *Core) activeUntil(item *Item) uint32 {
+	end := item.Expiry
+	if c.now >= end { // serving its grace [EXH-3]
+		end = item.End()
+	}
+	return uint32(min(c.now+item.span, end))
+}

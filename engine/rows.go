@@ -1,0 +1,88 @@
+package engine
+
+import "unsafe"
+
+// deviceRow is one stream of a client UUID. The first row of a UUID, the one the
+// index knows, is its primary: it also holds the UUID's seats and flags.
+type deviceRow struct {
+	uuid       [16]byte
+	generation uint16 // of the stream's token
+	flags      uint16
+	lastSeq    uint32
+	lastTag    uint32
+	firstSeen  uint32 // unix seconds
+	lastSeen   uint32 // unix seconds
+	project    uint32 // ordinal of the project last used
+	seat       seat   // primary: the first seat
+	moreSeats  uint32 // primary: seat row + 1 of further seats, 0: none
+	nextStream uint32 // row + 1 of the UUID's next stream, 0: none
+}
+
+// Flags of a device row. The first two belong to the stream, the others to the
+// UUID and stand in its primary row.
+const (
+	flagForgiven = 1 << iota // a restored backup was forgiven once [CLI-5]
+	flagClone                // presented in an interleaved way: 151 until cleared [CLI-5]
+	flagBlocked              // blocked by the operator [DEV-5]
+	flagSecondary
+)
+
+// seat is a client UUID's place on one item [CLI-9]. It stays after it ended,
+// so that late reports find the item that granted it.
+type seat struct {
+	item        uint32 // ordinal, 0: free place
+	activeUntil uint32 // unix seconds; the seat is held while now is below
+	lastSlot    uint32 // newest slot a report counted
+	instances   uint16
+	flags       uint16
+}
+
+// Flags of a seat.
+const (
+	seatUsed     = 1 << iota // a report came: first use is past [DEV-1]
+	seatReleased             // given back by the device [CLI-6]
+	seatFreed                // freed by the operator [DEV-4]
+)
+
+// seatRow holds further seats of one client UUID.
+type seatRow struct {
+	owner uint32 // primary device row
+	next  uint32 // seat row + 1, 0: none
+	_     [8]byte
+	seats [seatsPerRow]seat
+}
+
+const seatsPerRow = 3
+
+// counterRow counts for one key; what each value means depends on the key's span.
+type counterRow struct {
+	key    counterKey
+	values [counterValues]uint64
+}
+
+const counterValues = 6
+
+// counterKey names a counter row.
+type counterKey struct {
+	project uint32 // ordinal, 0: all projects
+	item    uint32 // ordinal
+	bucket  uint32
+	module  uint16 // ordinal, 0: all modules
+	span    uint16
+}
+
+// metaRow is the single row of the meta table.
+type metaRow struct {
+	chain [32]byte // hash chain over the grant batches
+	time  int64    // highest entry time, unix nanoseconds
+	_     [24]byte
+}
+
+// Every row overlays 64 bytes exactly.
+var (
+	_ = [1]struct{}{}[unsafe.Sizeof(deviceRow{})-RowBytes]
+	_ = [1]struct{}{}[unsafe.Sizeof(seatRow{})-RowBytes]
+	_ = [1]struct{}{}[unsafe.Sizeof(counterRow{})-RowBytes]
+	_ = [1]struct{}{}[unsafe.Sizeof(metaRow{})-RowBytes]
+	_ = [1]struct{}{}[unsafe.Sizeof(pageHeader{})-RowBytes]
+)

@@ -1,0 +1,201 @@
+package server
+
+import (
+	"context"
+	"time"
+
+	"github.com/panjf2000/gnet/v2"
+
+	"muster/engine"
+	"muster/protocol"
+)
+
+// conn is one TCP connection. Only its event loop touches it.
+type conn struct {
+	gnet       gnet.Conn
+	loop       *loop
+	session    *protocol.Session // of the ticket last seen
+	unanswered int
+	open       bool // gnet does not check: a write after close hits a reused descriptor
+	hello      bool // a handshake is under way
+}
+
+// consume takes the whole records at the front of data and returns how many
+// bytes they are. close says that the connection is beyond repair.
+func (c *conn) consume(data []byte) (used int, close bool) {
+	s := c.loop.server
+	for len(data) > used {
+		kind, size, err := protocol.Header(data[used:])
+		if err != nil {
+			s.Stats.Malformed.Add(1)
+			c.reject(protocol.RejectMalformed)
+			return used, true
+		}
+		if size == 0 || len(data)-used < size {
+			break
+		}
+		if !c.record(kind, data[used:used+size]) {
+			return used, true
+		}
+		used += size
+	}
+	return used, false
+}
+
+// record handles one whole record, borrowed; false closes the connection.
+func (c *conn) record(kind byte, rec []byte) bool {
+	switch kind {
+	case protocol.TypeRequest:
+		return c.request(rec)
+	case protocol.TypeHello:
+		return c.handshake(rec)
+	}
+	c.loop.server.Stats.Malformed.Add(1)
+	c.reject(protocol.RejectMalformed)
+	return false
+}
+
+// request opens a sealed record and puts its messages into the loop's batch.
+func (c *conn) request(rec []byte) bool {
+	s := c.loop.server
+	ticket := protocol.RequestTicket(rec)
+	if c.session == nil || c.session.Ticket != *ticket || int64(ticket.Expires()) <= s.seconds.Load() {
+		keys, ok := s.tickets.open(s.seconds.Load(), ticket)
+		if !ok {
+			s.Stats.UnknownTickets.Add(1)
+			c.reject(protocol.RejectTicket)
+			return true
+		}
+		c.session = protocol.NewServerSession(*ticket, keys)
+	}
+	b := c.loop.filling
+	start := len(b.plain)
+	plain, err := c.session.OpenRequest(b.plain, rec)
+	if err != nil {
+		s.Stats.Unsealed.Add(1)
+		c.reject(protocol.RejectTicket)
+		return false
+	}
+	b.plain = plain
+	if err := c.messages(plain[start:]); err != nil {
+		s.Stats.Malformed.Add(1)
+		s.log.Debug("malformed message", "error", err)
+		c.reject(protocol.RejectMalformed)
+		return false
+	}
+	return true
+}
+
+// messages decodes the messages of an opened record. What does not fit the
+// limits is answered busy at once.
+func (c *conn) messages(plain []byte) error {
+	b := c.loop.filling
+	ticket := &c.session.Ticket
+	busy := c.loop.out[:0]
+	serving := c.loop.server.ready.Load()
+	for n := 0; len(plain) > 0 || n == 0; n++ {
+		b.decisions = append(b.decisions, engine.Decision{Project: ticket.Project(), Generation: ticket.PasswordGeneration()})
+		d := &b.decisions[len(b.decisions)-1]
+		rest, err := b.decoder.Request(plain, &d.Request)
+		if err == nil && n == protocol.MaxMessages {
+			err = protocol.ErrLength
+		}
+		if err != nil {
+			b.decisions = b.decisions[:len(b.decisions)-1]
+			return err
+		}
+		plain = rest
+		if d.Request.Kind == protocol.KindPing || c.unanswered >= connUnanswered || len(b.decisions) > batchRequests || !serving {
+			busy = c.immediate(busy, &d.Request)
+			b.decisions = b.decisions[:len(b.decisions)-1]
+			continue
+		}
+		b.owners = append(b.owners, owner{c, c.session})
+		c.unanswered++
+	}
+	if len(busy) > 0 {
+		c.loop.out = busy
+		c.write(c.session.FinishReply(busy, 0, c.loop.nonces.Next()))
+	}
+	c.loop.cycleEnd()
+	return nil
+}
+
+// immediate appends an answer that rests on nothing: a pong, busy, or not serving.
+func (c *conn) immediate(out []byte, r *protocol.Request) []byte {
+	if len(out) == 0 {
+		out = protocol.BeginReply(out)
+	}
+	a := protocol.Answer{ID: r.ID}
+	switch s := c.loop.server; {
+	case r.Kind == protocol.KindPing:
+		a.Kind, a.Time = protocol.KindPong, uint64(s.now()/1e6)
+	case !s.ready.Load():
+		a.Kind, a.Code = protocol.KindRefused, protocol.NotServing
+	default:
+		a.Kind, a.RetryAfter = protocol.KindBusy, uint32(busyRetry/time.Millisecond)
+		s.Stats.Busy.Add(1)
+	}
+	return protocol.AppendAnswer(out, &a)
+}
+
+func (c *conn) reject(reason byte) {
+	c.write(protocol.AppendReject(nil, reason))
+}
+
+// write sends b, or closes a connection that does not read its answers.
+func (c *conn) write(b []byte) {
+	if !c.open {
+		return
+	}
+	if c.gnet.OutboundBuffered() > outboundMax {
+		c.loop.server.Stats.SlowReaders.Add(1)
+		c.close()
+		return
+	}
+	_, _ = c.gnet.Write(b) // gnet closes the connection on an error
+}
+
+func (c *conn) close() {
+	if c.open {
+		_ = c.gnet.Close()
+	}
+}
+
+// handshake gives a Hello to a worker: it costs scalar multiplications.
+func (c *conn) handshake(rec []byte) bool {
+	s := c.loop.server
+	if c.hello || len(rec) > protocol.HeaderBytes+protocol.MaxHello {
+		s.Stats.Malformed.Add(1)
+		c.reject(protocol.RejectMalformed)
+		return false
+	}
+	h := &handshake{conn: c, record: append([]byte(nil), rec...)}
+	select {
+	case s.handshakes <- h:
+		c.hello = true
+		return true
+	default:
+		s.Stats.Busy.Add(1)
+		c.reject(protocol.RejectBusy)
+		return false
+	}
+}
+
+// greeted is a handshake's answer on its way back to the event loop.
+type greeted struct {
+	conn  *conn
+	reply []byte // nil: close the connection
+}
+
+// Run implements gnet.Runnable.
+func (g *greeted) Run(context.Context) error {
+	g.conn.hello = false
+	if g.reply == nil {
+		g.conn.reject(protocol.RejectMalformed)
+		g.conn.close()
+		return nil
+	}
+	g.conn.write(g.reply)
+	return nil
+}

@@ -1,0 +1,40 @@
+package server
+
+import (
+	"time"
+
+	"muster/protocol"
+)
+
+// Limits of the front. Over each of them there is a defined answer.
+const (
+	// batchRequests bounds the requests a loop has waiting; more are answered busy.
+	batchRequests = 32 << 10
+	// connUnanswered bounds the requests of one connection that wait for their
+	// answer; more are answered busy.
+	connUnanswered = 4 << 10
+	// outboundMax closes a connection that does not read its answers, in bytes.
+	outboundMax = 1 << 20
+	// handshakeQueue bounds the handshakes that wait for a worker; more are
+	// rejected as busy.
+	handshakeQueue = 1024
+	// busyRetry is the retry-after of busy answers.
+	busyRetry = 200 * time.Millisecond
+	// ConnectionsMax is the default limit of open connections; more are closed
+	// on arrival, before they can exhaust the file descriptors that the journal needs.
+	ConnectionsMax = 50_000
+	// TicketLife is how long a ticket is good for.
+	TicketLife = 7 * 24 * time.Hour
+	// checkpointJournalBytes starts a checkpoint pass after so much journal.
+	checkpointJournalBytes = 256 << 20
+	// idleTick and passTick are how often the decider runs without traffic, and
+	// while a checkpoint pass is under way.
+	idleTick = time.Second
+	passTick = 2 * time.Millisecond
+	// checkpointInterval starts one after so long, if anything changed.
+	checkpointInterval = 5 * time.Minute
+)
+
+// A reply record holds the answers to the messages of one request record with
+// room to spare: an answer without grant is below 64 bytes.
+var _ [protocol.MaxRecord - protocol.MaxMessages*64]struct{}

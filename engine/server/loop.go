@@ -1,0 +1,156 @@
+package server
+
+import (
+	"context"
+
+	"github.com/panjf2000/gnet/v2"
+
+	"muster/engine"
+	"muster/protocol"
+)
+
+// loop is what belongs to one gnet event loop: the batch being filled, the one
+// with the decider, and scratch memory. Only its event loop touches it, but for
+// a batch while the decider has it.
+type loop struct {
+	server   *Server
+	gnet     gnet.EventLoop
+	filling  *batch // nil only while answered runs
+	spare    *batch // nil while the decider has it
+	inFlight bool
+	posted   bool // an end-of-cycle task is on its way
+	out      []byte
+	nonces   protocol.Nonces
+}
+
+// batch is the requests that a loop gathered in one cycle.
+type batch struct {
+	loop      *loop
+	decisions []engine.Decision
+	owners    []owner // of each decision
+	decoder   protocol.Decoder
+	plain     []byte // opened records; requests borrow from it
+}
+
+// owner says where an answer goes.
+type owner struct {
+	conn    *conn
+	session *protocol.Session
+}
+
+func newLoop(s *Server, l gnet.EventLoop) *loop {
+	lp := &loop{server: s, gnet: l}
+	lp.filling, lp.spare = &batch{loop: lp}, &batch{loop: lp}
+	return lp
+}
+
+// cycleEnd makes sure that the batch goes to the decider once the events of
+// this poll cycle are through: gnet runs tasks after them. While a batch is in
+// flight its answer does that.
+func (l *loop) cycleEnd() {
+	if l.inFlight || l.posted {
+		return
+	}
+	l.posted = true
+	if err := l.gnet.Execute(context.Background(), (*endOfCycle)(l)); err != nil {
+		l.posted = false // the engine is shutting down
+	}
+}
+
+type endOfCycle loop
+
+// Run implements gnet.Runnable.
+func (t *endOfCycle) Run(context.Context) error {
+	l := (*loop)(t)
+	l.posted = false
+	l.handOver()
+	return nil
+}
+
+// handOver gives the filled batch to the decider, if there is one and the
+// decider has none of this loop.
+func (l *loop) handOver() {
+	if l.inFlight || len(l.filling.decisions) == 0 {
+		return
+	}
+	b := l.filling
+	l.filling, l.spare = l.spare, nil
+	l.inFlight = true
+	l.server.decider.batches <- b // has room for a batch of every loop
+}
+
+// answer is called by the decider when a batch is decided and durable.
+func (l *loop) answer(b *batch) {
+	// An error means that the engine shuts down: connections are gone.
+	_ = l.gnet.Execute(context.Background(), (*answered)(b))
+}
+
+type answered batch
+
+// Run implements gnet.Runnable: it runs on the event loop. The next batch goes
+// out first, so that the decider works while this one is sealed and written.
+func (t *answered) Run(context.Context) error {
+	b := (*batch)(t)
+	l := b.loop
+	l.inFlight = false
+	l.handOver()
+	l.write(b)
+	b.reset()
+	if l.filling == nil {
+		l.filling = b
+	} else {
+		l.spare = b
+	}
+	return nil
+}
+
+// write seals the answers of a batch: consecutive answers to one connection and
+// session share records and one write.
+func (l *loop) write(b *batch) {
+	for i := 0; i < len(b.owners); {
+		o := b.owners[i]
+		j := i + 1
+		for j < len(b.owners) && b.owners[j].conn == o.conn {
+			j++
+		}
+		if o.conn.open {
+			l.out = l.seal(l.out[:0], b, i, j)
+			o.conn.write(l.out)
+		}
+		o.conn.unanswered -= j - i
+		i = j
+	}
+}
+
+// seal appends the records that answer b.decisions[i:j].
+func (l *loop) seal(out []byte, b *batch, i, j int) []byte {
+	const room = protocol.MaxRecord - protocol.TagBytes
+	for i < j {
+		session := b.owners[i].session
+		start := len(out)
+		out = protocol.BeginReply(out)
+		for ; i < j && b.owners[i].session == session; i++ {
+			before := len(out)
+			out = appendAnswer(out, &b.decisions[i])
+			if len(out)-start > room { // this one opens the next record
+				out = out[:before]
+				break
+			}
+		}
+		out = session.FinishReply(out, start, l.nonces.Next())
+	}
+	return out
+}
+
+func appendAnswer(out []byte, d *engine.Decision) []byte {
+	if d.Reply.Detail != nil {
+		return protocol.AppendAnswer(out, d.Reply.Detail)
+	}
+	a := protocol.Answer{Kind: d.Reply.Kind, ID: d.Request.ID, Seq: d.Reply.Seq}
+	return protocol.AppendAnswer(out, &a)
+}
+
+func (b *batch) reset() {
+	b.decisions, b.owners, b.plain = b.decisions[:0], b.owners[:0], b.plain[:0]
+	b.decoder.Reset()
+}

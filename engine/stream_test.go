@@ -1,0 +1,208 @@
+package engine
+
+import (
+	"testing"
+	"time"
+
+	"muster/protocol"
+)
+
+func TestReportCountsOnce(t *testing.T) { // [CLI-3]
+	b := newBed(t)
+	p := b.imported("1", []string{})
+	d := b.device(p)
+	d.mustCheckIn()
+	first := d.reportRequest(4)
+	for i := range 5 {
+		if a := d.send(first); a.Kind != protocol.KindAccepted || a.Seq != 1 {
+			t.Fatalf("sending %d: type %d sequence %d", i, a.Kind, a.Seq)
+		}
+	}
+	d.seq = 1
+	d.report(2)
+	if a := d.send(first); a.Kind != protocol.KindAccepted || a.Seq != 2 {
+		t.Errorf("an old report: type %d sequence %d, want accepted 2", a.Kind, a.Seq)
+	}
+	if b.uses(1) != 6 {
+		t.Errorf("%d scans, want 6", b.uses(1))
+	}
+}
+
+func TestGapIsNamed(t *testing.T) { // [CLI-3]
+	b := newBed(t)
+	p := b.imported("1", []string{})
+	d := b.device(p)
+	d.mustCheckIn()
+	r := d.reportRequest(1)
+	r.Seq = 3
+	if a := d.send(r); a.Kind != protocol.KindOutOfStep || a.Seq != 1 {
+		t.Errorf("type %d sequence %d, want out of step, 1 expected", a.Kind, a.Seq)
+	}
+	if b.uses(1) != 0 {
+		t.Error("a report out of step was counted")
+	}
+}
+
+func TestForeignTokenIsRefused(t *testing.T) {
+	b := newBed(t)
+	p := b.imported("1", []string{})
+	d, thief := b.device(p), b.device(p)
+	d.mustCheckIn()
+	thief.mustCheckIn()
+	r := d.reportRequest(50)
+	r.Token = thief.token
+	if a := d.send(r); a.Kind != protocol.KindNoStream {
+		t.Errorf("another device's token: type %d, want no stream", a.Kind)
+	}
+	r = thief.reportRequest(50)
+	r.Stream, r.Token = d.stream, d.token
+	if a := thief.send(r); a.Kind != protocol.KindNoStream {
+		t.Errorf("another device's stream: type %d, want no stream", a.Kind)
+	}
+	if b.uses(1) != 0 {
+		t.Error("a forged report was counted")
+	}
+}
+
+func TestReportForItemNeverGranted(t *testing.T) {
+	b := newBed(t)
+	p := b.imported("1", []string{"ItemId", "mine"}, []string{"ItemId", "other", "Product", "DLS"})
+	d := b.device(p)
+	d.mustCheckIn()
+	r := d.reportRequest(9)
+	r.Item = 3 - d.item
+	if a := d.send(r); a.Kind != protocol.KindRefused || a.Code != protocol.InvalidItem || a.Seq != 1 {
+		t.Errorf("type %d code %v sequence %d, want refused 113, sequence taken", a.Kind, a.Code, a.Seq)
+	}
+	if b.uses(1)+b.uses(2) != 0 {
+		t.Error("it was counted")
+	}
+}
+
+func TestFirstCheckInResent(t *testing.T) { // [CLI-9]
+	b := newBed(t)
+	p := b.imported("1", []string{"ChargeWay", "device-yearly"})
+	d := b.device(p)
+	r := d.change(protocol.KindCheckIn)
+	r.CheckIn = want("DBR")
+	first, again := d.send(r), d.send(r)
+	if again.Kind != protocol.KindGranted || again.Stream != first.Stream {
+		t.Errorf("resent: type %d stream %d, want a grant of stream %d", again.Kind, again.Stream, first.Stream)
+	}
+	if b.core.Devices() != 1 || b.held(1) != 1 {
+		t.Errorf("%d rows, %d seats; want 1 and 1", b.core.Devices(), b.held(1))
+	}
+}
+
+func TestStreamsShareASeat(t *testing.T) { // [CLI-9]
+	b := newBed(t)
+	p := b.imported("1", []string{"ChargeWay", "device-yearly", "Quota", "1", "Tolerance", "0"})
+	var apps []*unit
+	for range StreamsMax {
+		app := b.device(p)
+		if len(apps) > 0 {
+			app.uuid = apps[0].uuid
+		}
+		app.mustCheckIn()
+		app.report(1)
+		apps = append(apps, app)
+		b.tick(time.Second)
+	}
+	if b.held(1) != 1 || b.uses(1) != StreamsMax {
+		t.Errorf("%d seats, %d uses; want 1 and %d", b.held(1), b.uses(1), StreamsMax)
+	}
+	ninth := b.device(p)
+	ninth.uuid = apps[0].uuid
+	ninth.mustCheckIn()
+	if ninth.stream != apps[0].stream || b.core.Devices() != StreamsMax {
+		t.Errorf("the ninth application got stream %d of %d rows, want the longest silent one, %d", ninth.stream, b.core.Devices(), apps[0].stream)
+	}
+	ninth.report(1)
+	if a := apps[0].send(apps[0].reportRequest(1)); a.Kind != protocol.KindNoStream {
+		t.Errorf("the replaced stream is answered %d, want no stream", a.Kind)
+	}
+	if a := apps[1].send(apps[1].reportRequest(1)); a.Kind != protocol.KindAccepted {
+		t.Errorf("another stream is answered %d, want accepted", a.Kind)
+	}
+}
+
+// lost is the check-in of a device that asks for its place.
+func (d *unit) lost() protocol.Answer {
+	r := d.change(protocol.KindCheckIn)
+	r.Seq, r.CheckIn = 0, want("DBR")
+	a := d.send(r)
+	d.take(a)
+	return a
+}
+
+func TestRestoredDeviceIsForgivenOnce(t *testing.T) { // [CLI-5]
+	b := newBed(t)
+	p := b.imported("1", []string{})
+	d := b.device(p)
+	d.mustCheckIn()
+	backup := *d
+	d.report(1)
+	d.report(1)
+	restored := backup
+	if a := restored.send(restored.reportRequest(1)); a.Kind != protocol.KindAccepted || a.Seq != 2 {
+		t.Errorf("type %d sequence %d; a restored device must learn that the stream is at 2", a.Kind, a.Seq)
+	}
+	if a := restored.lost(); a.Kind != protocol.KindGranted || a.Stream != d.stream || a.Seq != 2 || a.Token == d.token {
+		t.Fatalf("type %d stream %d sequence %d, want a grant on the old stream with a new token", a.Kind, a.Stream, a.Seq)
+	}
+	restored.report(1)
+	if b.uses(1) != 3 {
+		t.Errorf("%d uses, want 3", b.uses(1))
+	}
+	second := restored
+	restored.report(1)
+	if a := second.lost(); a.Kind != protocol.KindRefused || a.Code != protocol.Clone {
+		t.Errorf("restored a second time: type %d code %v, want 151", a.Kind, a.Code)
+	}
+}
+
+func TestInterleavedCopiesAreClones(t *testing.T) { // [CLI-5]
+	b := newBed(t)
+	p := b.imported("1", []string{})
+	d := b.device(p)
+	d.mustCheckIn()
+	copied := *d
+	d.report(1)
+	if a := copied.send(copied.reportRequest(1)); a.Kind != protocol.KindNoStream {
+		t.Fatalf("the same number with another tag: type %d, want no stream", a.Kind)
+	}
+	if a := copied.lost(); a.Kind != protocol.KindGranted {
+		t.Fatalf("the first time: type %d %v, want to be forgiven", a.Kind, a.Code)
+	}
+	if a := d.lost(); a.Kind != protocol.KindRefused || a.Code != protocol.Clone {
+		t.Errorf("the original comes back: type %d %v, want 151", a.Kind, a.Code)
+	}
+	if a := copied.checkIn(want("DBR")); a.Code != protocol.Clone {
+		t.Errorf("the copy checks in: %v, want 151", a.Code)
+	}
+}
+
+func TestForgivenCheckInResent(t *testing.T) { // [CLI-5]
+	b := newBed(t)
+	p := b.imported("1", []string{"ChargeWay", "device-yearly"})
+	d := b.device(p)
+	d.mustCheckIn()
+	d.report(1)
+	r := d.change(protocol.KindCheckIn)
+	r.Seq, r.CheckIn = 0, want("DBR")
+	first, again := d.send(r), d.send(r)
+	if again.Kind != protocol.KindGranted || again.Token != first.Token {
+		t.Errorf("resent: type %d %v, want the same answer", again.Kind, again.Code)
+	}
+}
+
+func TestTableFullIsBusy(t *testing.T) {
+	b := newBed(t)
+	p := b.imported("1", []string{"Quota", "100000"})
+	for range 1000 { // DevicesMax of the bed
+		b.device(p).mustCheckIn()
+	}
+	if a := b.device(p).checkIn(want("DBR")); a.Kind != protocol.KindBusy || a.RetryAfter == 0 {
+		t.Errorf("type %d, want busy", a.Kind)
+	}
+}

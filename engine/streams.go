@@ -1,0 +1,160 @@
+package engine
+
+import (
+	"unsafe"
+
+	"muster/protocol"
+)
+
+// standing is where a message stands in its stream.
+type standing int
+
+const (
+	standsNext    standing = iota // the expected next change
+	standsResend                  // the last change again: same kind of answer, no effect
+	standsOld                     // an older one: nothing to say but how far the stream is
+	standsAhead                   // a gap: something before it is missing
+	standsDiverge                 // the last number with another tag: a copy of the device, or a restored one
+)
+
+func (d *deviceRow) standing(r *protocol.Request) standing {
+	switch {
+	case r.Seq == d.lastSeq+1:
+		return standsNext
+	case r.Seq > d.lastSeq:
+		return standsAhead
+	case r.Seq < d.lastSeq:
+		return standsOld
+	case r.Tag != d.lastTag:
+		return standsDiverge
+	}
+	return standsResend
+}
+
+// stream finds the row of a message's stream: the stream number is the row's
+// number + 1, so a report needs no index. ok is false when the row is not this
+// client's; valid says whether the token is the row's present one.
+func (c *Core) stream(r *protocol.Request) (d *deviceRow, ok, valid bool) {
+	if r.Stream == 0 || r.Stream > c.devices.rows {
+		return nil, false, false
+	}
+	d = c.device(r.Stream - 1)
+	if d.uuid != r.UUID {
+		return nil, false, false
+	}
+	return d, true, r.Token == c.token(d, r.Stream)
+}
+
+func (c *Core) token(d *deviceRow, stream uint32) uint64 {
+	return c.tokens.token(&d.uuid, stream, d.generation)
+}
+
+// client is a UUID that the device table knows.
+type client struct {
+	primary uint32
+	row     *deviceRow
+}
+
+func (c *Core) client(uuid *[16]byte) (client, bool) {
+	n, ok := c.byUUID.find(uuid, &c.devices)
+	if !ok {
+		return client{}, false
+	}
+	return client{n, c.device(n)}, true
+}
+
+// streams calls visit for each stream row of the client until it returns false.
+func (c *Core) streams(cl client, visit func(n uint32, d *deviceRow) bool) {
+	for n := cl.primary; visit(n, c.device(n)); n = c.device(n).nextStream - 1 {
+		if c.device(n).nextStream == 0 {
+			return
+		}
+	}
+}
+
+// prefetch touches the stream rows of a window of requests, so that their cache
+// misses overlap instead of following one another.
+func (c *Core) prefetch(requests []Decision) (sum uint32) {
+	for i := range requests {
+		if s := requests[i].Request.Stream; s != 0 && s <= c.devices.rows {
+			sum += *(*uint32)(unsafe.Add(c.devices.at(s-1), unsafe.Offsetof(deviceRow{}.lastSeq)))
+		}
+	}
+	return sum
+}
+
+// newStream gives a client a new stream and returns its row: a free place, or
+// the place of the stream that was silent longest. full means that the device
+// table has no room.
+func (c *Core) newStream(r *protocol.Request, project uint32) (n uint32, full bool) {
+	e := streamEffect{uuid: r.UUID, generation: 1, lastTag: r.Tag, project: project}
+	cl, known := c.client(&r.UUID)
+	if !known {
+		e.row = c.devices.rows
+		if e.row >= c.config.DevicesMax {
+			return 0, true
+		}
+		c.addStream(&e)
+		c.byUUID.add(&e.uuid, e.row, &c.devices)
+		return e.row, false
+	}
+	count, last, oldest := 0, cl.primary, cl.primary
+	c.streams(cl, func(n uint32, d *deviceRow) bool {
+		count++
+		last = n
+		if d.lastSeen < c.device(oldest).lastSeen {
+			oldest = n
+		}
+		return true
+	})
+	if count < StreamsMax && c.devices.rows < c.config.DevicesMax {
+		e.row, e.flags = c.devices.rows, flagSecondary
+		c.addStream(&e)
+		link := linkEffect{row: last, next: e.row + 1}
+		c.body = link.append(c.body)
+		c.applyLink(&link)
+		return e.row, false
+	}
+	d := c.device(oldest)
+	e.row, e.generation, e.flags = oldest, d.generation+1, d.flags&^(flagForgiven|flagClone)
+	c.addStream(&e)
+	return e.row, false
+}
+
+func (c *Core) addStream(e *streamEffect) {
+	c.body = e.append(c.body)
+	c.applyStream(e)
+}
+
+// resentFirst finds the stream that this very first check-in already made: its
+// answer was lost on the way.
+func (c *Core) resentFirst(r *protocol.Request) (found uint32, ok bool) {
+	cl, known := c.client(&r.UUID)
+	if !known {
+		return 0, false
+	}
+	c.streams(cl, func(n uint32, d *deviceRow) bool {
+		if d.lastSeq == 0 && d.lastTag == r.Tag {
+			found, ok = n, true
+		}
+		return !ok
+	})
+	return found, ok
+}
+
+// replaceToken moves a stream to its next token generation: who still presents
+// the old one is a second copy of the device [CLI-5].
+func (c *Core) replaceToken(n uint32, tag uint32, flags uint16) {
+	d := c.device(n)
+	e := streamEffect{
+		row: n, uuid: d.uuid, generation: d.generation + 1, flags: d.flags | flags,
+		lastSeq: d.lastSeq, lastTag: tag, project: d.project,
+	}
+	c.addStream(&e)
+}
+
+func (c *Core) setFlags(n uint32, flags uint16) {
+	e := flagsEffect{row: n, flags: flags}
+	c.body = e.append(c.body)
+	c.applyFlags(&e)
+}

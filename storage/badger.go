@@ -1,0 +1,73 @@
+package storage
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"hash/crc32"
+	"log/slog"
+	"strings"
+
+	"github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/badger/v4/options"
+
+	"muster/engine"
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+// Keys in Badger: 'p' table page-number for pages, 'o' kind id for objects,
+// numbers big-endian so that a scan meets them in order.
+const (
+	pagePrefix   = 'p'
+	objectPrefix = 'o'
+)
+
+func pageKey(id engine.PageID) []byte {
+	return binary.BigEndian.AppendUint32([]byte{pagePrefix, id.Table}, id.Number)
+}
+
+func objectKey(k engine.ObjectKey) []byte {
+	return binary.BigEndian.AppendUint32([]byte{objectPrefix, byte(k.Kind)}, k.ID)
+}
+
+// openBadger opens the page store. Pages are values of 4 KiB written in large
+// transactions and read only at start: no caches, no compression, all values in
+// the tables.
+func openBadger(path string, log *slog.Logger) (*badger.DB, error) {
+	opt := badger.DefaultOptions(path).
+		WithSyncWrites(true).
+		WithCompression(options.None).
+		WithBlockCacheSize(0).
+		WithIndexCacheSize(0).
+		WithMemTableSize(16 << 20).
+		WithNumMemtables(2).
+		WithValueThreshold(1 << 20).
+		WithValueLogFileSize(64 << 20).
+		WithNumVersionsToKeep(1).
+		WithDetectConflicts(false).
+		WithMetricsEnabled(false).
+		WithLogger(badgerLog{log})
+	db, err := badger.Open(opt)
+	if err != nil {
+		return nil, fmt.Errorf("state in %s: %w", path, err)
+	}
+	return db, nil
+}
+
+// badgerLog passes Badger's messages on; what it calls information is detail here.
+type badgerLog struct{ log *slog.Logger }
+
+func (l badgerLog) say(level slog.Level, format string, a []any) {
+	l.log.Log(context.Background(), level, "badger: "+strings.TrimSpace(fmt.Sprintf(format, a...)))
+}
+
+func (l badgerLog) Errorf(f string, a ...any)   { l.say(slog.LevelError, f, a) }
+func (l badgerLog) Warningf(f string, a ...any) { l.say(slog.LevelWarn, f, a) }
+func (l badgerLog) Infof(f string, a ...any)    { l.say(slog.LevelDebug, f, a) }
+func (l badgerLog) Debugf(f string, a ...any)   { l.say(slog.LevelDebug, f, a) }
+
+// objectValue is an object in Badger: index u64, then the data.
+func objectValue(o engine.ObjectCopy) []byte {
+	return append(binary.LittleEndian.AppendUint64(nil, o.Index), o.Data...)
+}

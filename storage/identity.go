@@ -1,0 +1,120 @@
+package storage
+
+import (
+	"crypto/ecdh"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	"muster/license"
+	"muster/machine"
+)
+
+// Identity is who a server is [SRV-1]: its keys, which never change, and the
+// machine it runs on.
+type Identity struct {
+	SigningKey   ed25519.PrivateKey
+	HandshakeKey [32]byte // X25519, private
+	TokenKey     [16]byte // keys the PRF of stream tokens
+	Public       license.ServerIdentity
+	// Moved says that this start found another machine than the ones before.
+	Moved bool
+}
+
+// identityFile is DATA/identity.json.
+type identityFile struct {
+	Mode         license.Binding `json:"mode"`
+	SigningKey   []byte          `json:"signingKey"`   // Ed25519 seed, 32 bytes
+	HandshakeKey []byte          `json:"handshakeKey"` // X25519, 32 bytes
+	TokenKey     []byte          `json:"tokenKey"`     // 16 bytes
+	// Machines are the machines this directory has run on, hardware mode only.
+	// Coming back to one of them brings its UUID back.
+	Machines []machine.Facts `json:"machines,omitempty"`
+}
+
+// factsNeeded is how many facts hardware mode needs to tell machines apart.
+const factsNeeded = 3
+
+// LoadIdentity reads the directory's identity, or makes it at the first start,
+// bound by mode (0: hardware). here is what was read of this machine.
+func (d *Dir) LoadIdentity(mode license.Binding, here machine.Facts) (*Identity, error) {
+	path := d.file("identity.json")
+	var f identityFile
+	data, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if !d.Fresh {
+			return nil, fmt.Errorf("identity: %s is missing; restore it from a backup: without it the licenses on this server are lost", path)
+		}
+		f = newIdentity(mode)
+	case err != nil:
+		return nil, fmt.Errorf("identity: %w", err)
+	default:
+		if err := json.Unmarshal(data, &f); err != nil {
+			return nil, fmt.Errorf("identity %s: %w; restore it from a backup", path, err)
+		}
+	}
+	if len(f.SigningKey) != ed25519.SeedSize || len(f.HandshakeKey) != 32 || len(f.TokenKey) != 16 {
+		return nil, fmt.Errorf("identity %s: a key has the wrong length; restore it from a backup", path)
+	}
+	digest, moved, changed, err := recordMachine(&f, here)
+	if err != nil {
+		return nil, err
+	}
+	if changed || data == nil {
+		out, err := json.MarshalIndent(f, "", " ")
+		if err != nil {
+			return nil, fmt.Errorf("identity: %w", err)
+		}
+		if err := WriteFile(path, out, 0o600); err != nil {
+			return nil, fmt.Errorf("identity: %w", err)
+		}
+	}
+	id := &Identity{SigningKey: ed25519.NewKeyFromSeed(f.SigningKey), Moved: moved}
+	copy(id.HandshakeKey[:], f.HandshakeKey)
+	copy(id.TokenKey[:], f.TokenKey)
+	handshake, err := ecdh.X25519().NewPrivateKey(f.HandshakeKey)
+	if err != nil {
+		return nil, fmt.Errorf("identity %s: %w", path, err)
+	}
+	id.Public = license.ServerIdentity{
+		Mode: f.Mode, SigningKey: id.SigningKey.Public().(ed25519.PublicKey),
+		HandshakeKey: [32]byte(handshake.PublicKey().Bytes()), MachineDigest: digest,
+	}
+	return id, nil
+}
+
+func newIdentity(mode license.Binding) identityFile {
+	if mode == 0 {
+		mode = license.BindHardware
+	}
+	f := identityFile{Mode: mode, SigningKey: make([]byte, 32), HandshakeKey: make([]byte, 32), TokenKey: make([]byte, 16)}
+	rand.Read(f.SigningKey)
+	rand.Read(f.HandshakeKey)
+	rand.Read(f.TokenKey)
+	return f
+}
+
+// recordMachine finds this machine among those recorded, or records it [SRV-2].
+// The digest is that of the recorded reading, so that the UUID stays the same
+// when one fact has changed.
+func recordMachine(f *identityFile, here machine.Facts) (digest [32]byte, moved, changed bool, err error) {
+	if f.Mode == license.BindKey {
+		return digest, false, false, nil
+	}
+	if here.Known() < factsNeeded {
+		return digest, false, false, fmt.Errorf("hardware binding needs %d of machine-id, CPU, board serial and MAC, this machine shows %d: run as a user who may read them, or start a new directory with --binding key", factsNeeded, here.Known())
+	}
+	for _, recorded := range f.Machines {
+		if recorded.Same(here) {
+			return recorded.Digest(), false, false, nil
+		}
+	}
+	moved = len(f.Machines) > 0
+	f.Machines = append(f.Machines, here)
+	return here.Digest(), moved, true, nil
+}
