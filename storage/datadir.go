@@ -19,7 +19,7 @@ var ErrLocked = errors.New("the data directory is in use by another muster proce
 // Dir is an open, locked data directory.
 type Dir struct {
 	Path string
-	// Fresh says that this open created it.
+	// Fresh says that no server has run in it yet.
 	Fresh bool
 	lock  *os.File
 }
@@ -38,6 +38,8 @@ func OpenDir(path string) (*Dir, error) {
 		d.Close()
 		return nil, err
 	}
+	_, err = os.Stat(d.file("journal"))
+	d.Fresh = errors.Is(err, fs.ErrNotExist)
 	return d, nil
 }
 
@@ -65,7 +67,6 @@ func (d *Dir) initialize() error {
 			return fmt.Errorf("data directory %s holds %q but no FORMAT file: it is not a muster data directory; name an empty or new one", d.Path, e.Name())
 		}
 	}
-	d.Fresh = true
 	return WriteFile(d.file("FORMAT"), []byte(formatLine), 0o600)
 }
 

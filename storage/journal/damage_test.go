@@ -29,7 +29,8 @@ type outcome struct {
 	damage *journal.DamageError
 }
 
-// examine opens a copy of the disk twice, holds Verify against Open, and appends where it may.
+// examine opens a copy of the disk twice, holds Verify against Open, and appends
+// where it may.
 func examine(disk *simdisk.Disk) (outcome, error) {
 	var o outcome
 	var verified entries

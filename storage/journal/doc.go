@@ -84,9 +84,9 @@
 //   - An entry header that is intact and bound to its place stands behind T, or
 //     at T but with another past, or a later segment has been begun: T was
 //     acknowledged before that was written. Damage; Open refuses.
-//   - Nothing of the kind: what stands at T was the last write and was torn before it was
-//     acknowledged. It is dropped, its bytes are zeroed and synced before Open
-//     returns, and Journal.Found tells of it.
+//   - Nothing of the kind: what stands at T was the last write, torn before it
+//     was acknowledged. It is dropped, its bytes are zeroed and synced before
+//     Open returns, and Journal.Found tells of it.
 //
 // If the header at T is intact, its body is skipped in that search. Otherwise
 // the body is searched too, and invariant 4 keeps a body that holds a copy of a
@@ -103,12 +103,12 @@
 // that was cut is damage, not a torn tail. A last segment without an intact
 // header and without an entry is a roll that did not finish; it is removed.
 //
-// What is not detected: damage confined to the very last entry of a journal
-// that was not closed looks just like a torn write, and the entry is dropped,
-// though it may have been acknowledged; nothing later on disk proves that it
-// was. The same holds when the end of the journal is lost as a whole, back to any point (files
-// removed, or everything from some entry on replaced by zeros). Two things narrow
-// this: the seal, which proves the last entry after every clean stop, and
+// What is not detected: damage confined to the very last entry of a journal that
+// was not closed looks just like a torn write, and the entry is dropped, though
+// it may have been acknowledged; nothing later on disk proves that it was. The
+// same holds when the end of the journal is lost as a whole, back to any point
+// (files removed, or everything from some entry on replaced by zeros). Two things
+// narrow this: the seal, which proves the last entry after every clean stop, and
 // Open's from, the index the caller knows to have been durable: a journal that
 // ends below it is refused. CRCs find accidents, not forgers.
 //
@@ -130,8 +130,8 @@
 //     sync still pays for metadata: 2,700 appends of 64 KiB a second against
 //     5,900 over written zeros, at 1 MiB 370 against 1,850. The price is that
 //     every byte is written twice, in the background and one segment ahead. At
-//     64 KiB that is hardly felt (5,200 a second, 4 KiB 6,500); entries of 1 MiB without
-//     a pause share the disk with the fill and come to about 600
+//     64 KiB that is hardly felt (5,200 a second, 4 KiB 6,500); entries of
+//     1 MiB without a pause share the disk with the fill and come to about 600
 //     (BenchmarkAppend, 2 cores, ext4).
 //   - Badger's value log: one msync per transaction and about half the speed
 //     at 64 KiB, it cuts the log silently at a flipped bit, and its memory map

@@ -32,8 +32,9 @@ func repair(raw []byte) {
 }
 
 // FuzzOpen puts any bytes in the place of the first segment. Open must not panic;
-// what it accepts it must go on from, and find again. Coverage differs a little from
-// run to run, so give -fuzzminimizetime 20x, or the fuzzer spends its time minimizing.
+// what it accepts it must go on from, and find again. Coverage differs a little
+// from run to run, so give -fuzzminimizetime 20x, or the fuzzer spends its time
+// minimizing.
 func FuzzOpen(f *testing.F) {
 	disk := unsealed(f, 6, 30)
 	f.Add(disk.Contents(segmentName(1)), true)

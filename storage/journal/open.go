@@ -38,9 +38,10 @@ func (opt Options) checked() (Options, error) {
 // to be acted upon, once Open has returned without error.
 //
 // A torn tail is dropped; Journal.Found tells of it. The error is a *DamageError
-// where acknowledged entries cannot be read back or where entries above from, or from itself, are
-// missing; ErrVersion for a format that this program does not know; or the error of replay, as
-// it is. Open has changed nothing on disk when it returns one of these.
+// where acknowledged entries cannot be read back or where entries above from, or
+// from itself, are missing; ErrVersion for a format that this program does not
+// know; or the error of replay, as it is. Open has changed nothing on disk when
+// it returns one of these.
 func Open(opt Options, from uint64, replay func(Entry) error) (*Journal, error) {
 	opt, err := opt.checked()
 	if err != nil {
@@ -72,8 +73,9 @@ func Open(opt Options, from uint64, replay func(Entry) error) (*Journal, error) 
 }
 
 // covers checks that the journal reaches from the index that the caller has to
-// have to the last one that it was told of. A checkpoint is written only of entries that
-// are durable, so one that is ahead of the journal means that the journal lost its end.
+// have to the last one that it was told of. A checkpoint is written only of
+// entries that are durable, so one that is ahead of the journal means that the
+// journal lost its end.
 func (w *walk) covers(from uint64) error {
 	var file string
 	if n := len(w.segments); n > 0 {

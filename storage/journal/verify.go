@@ -32,8 +32,8 @@ type Torn struct {
 // Verify reads a whole journal without changing anything, checks all that Open
 // checks and calls visit for each entry. The error is a *DamageError where
 // acknowledged entries are lost, and the Report then says how far the journal is
-// intact. On a journal in use, the entry being written looks torn. An error of visit ends
-// the walk and is returned as it is.
+// intact. On a journal in use, the entry being written looks torn. An error of
+// visit ends the walk and is returned as it is.
 func Verify(opt Options, visit func(Entry) error) (Report, error) {
 	opt, err := opt.checked()
 	if err != nil {

@@ -89,16 +89,16 @@ func New() *Disk {
 	return d
 }
 
-// FailAt makes the n-th next call of a kind return err, counted from 1. A write that fails
-// leaves the first half of its sectors behind.
+// FailAt makes the n-th next call of a kind return err, counted from 1. A write
+// that fails leaves the first half of its sectors behind.
 func (d *Disk) FailAt(op Op, n int, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.faults[op] = fault{n - 1, err}
 }
 
-// PowerOffAt cuts the power at the n-th next call that changes anything, counted from 1. A
-// write is then done and not synced, any other call is not done.
+// PowerOffAt cuts the power at the n-th next call that changes anything, counted
+// from 1. A write is then done and not synced, any other call is not done.
 func (d *Disk) PowerOffAt(n int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -112,7 +112,8 @@ func (d *Disk) Calls() int {
 	return d.calls
 }
 
-// begin accounts for a call that changes the disk and returns the error it must fail with.
+// begin accounts for a call that changes the disk and returns the error it must
+// fail with.
 func (d *Disk) begin(op Op) error {
 	if d.off {
 		return ErrPowerOff

@@ -1,0 +1,61 @@
+// Package peer holds the bare servers that muster is measured against: the
+// ceiling that the event loop and the kernel set, with nothing done in between.
+package peer
+
+import (
+	"fmt"
+	"io"
+	"net"
+
+	"github.com/panjf2000/gnet/v2"
+)
+
+// Echo answers every request of Request bytes with Reply bytes: what muster's
+// records are on the wire, without a record in them.
+type Echo struct {
+	gnet.BuiltinEventEngine
+	Request, Reply int
+	Up             io.Writer // told "ready ADDR" once it listens
+	addr           string
+	reply          []byte
+}
+
+// Run listens on a free port of 127.0.0.1 and serves until the process ends.
+func (e *Echo) Run() error {
+	l, err := net.Listen("tcp", "127.0.0.1:0") // gnet does not tell its port
+	if err != nil {
+		return err
+	}
+	e.addr = l.Addr().String()
+	if err := l.Close(); err != nil {
+		return err
+	}
+	e.reply = make([]byte, 64<<10/e.Reply*e.Reply)
+	return gnet.Run(e, "tcp://"+e.addr, gnet.WithNumEventLoop(1), gnet.WithReuseAddr(true), gnet.WithTCPNoDelay(gnet.TCPNoDelay))
+}
+
+// OnBoot implements gnet.EventHandler.
+func (e *Echo) OnBoot(gnet.Engine) gnet.Action {
+	fmt.Fprintln(e.Up, "ready", e.addr)
+	return gnet.None
+}
+
+// OnTraffic implements gnet.EventHandler.
+func (e *Echo) OnTraffic(c gnet.Conn) gnet.Action {
+	requests := c.InboundBuffered() / e.Request
+	if requests == 0 {
+		return gnet.None
+	}
+	if _, err := c.Peek(requests * e.Request); err != nil {
+		return gnet.Close
+	}
+	_, _ = c.Discard(requests * e.Request)
+	for left := requests * e.Reply; left > 0; {
+		n := min(left, len(e.reply))
+		if _, err := c.Write(e.reply[:n]); err != nil {
+			return gnet.Close
+		}
+		left -= n
+	}
+	return gnet.None
+}

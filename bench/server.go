@@ -1,0 +1,175 @@
+package bench
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"muster/license"
+)
+
+// Server is a real muster server as a child process, with a vendor and a
+// license of its own.
+type Server struct {
+	*Child
+	Dir   string // holds everything; the data directory is Dir/data
+	UUID  license.UUID
+	URL   string // of the admin API
+	Key   string // license key of the imported project
+	ring  *license.KeyRing
+	token string
+}
+
+// ServerOptions are how a server is started.
+type ServerOptions struct {
+	Binary string // the muster program
+	Dir    string // empty or new
+	CPU    int    // to pin to, negative: none
+	Args   []string
+	Stderr io.Writer
+	Items  [][]license.Field // of the license
+}
+
+// StartServer starts a server, activates a license for it and imports that, by
+// the same ways a vendor and an operator go.
+func StartServer(ctx context.Context, o ServerOptions) (*Server, error) {
+	vendor, err := license.GenerateKey("Demo Vendor", rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{Dir: o.Dir, ring: &license.KeyRing{}}
+	if err := s.ring.Add(vendor.Public()); err != nil {
+		return nil, err
+	}
+	pub, err := vendor.Public().MarshalText()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(filepath.Join(o.Dir, "vendor.pub"), pub, 0o600); err != nil {
+		return nil, err
+	}
+	if err := s.Restart(o); err != nil {
+		return nil, err
+	}
+	if err := s.importLicense(ctx, vendor, o.Items); err != nil {
+		s.Kill()
+		return nil, err
+	}
+	return s, nil
+}
+
+// DataDir is the server's data directory.
+func (s *Server) DataDir() string { return filepath.Join(s.Dir, "data") }
+
+// VendorKey is the file with the vendor's public key.
+func (s *Server) VendorKey() string { return filepath.Join(s.Dir, "vendor.pub") }
+
+// Ring holds the vendor's key, as an application embeds it.
+func (s *Server) Ring() *license.KeyRing { return s.ring }
+
+// Restart starts the process on the same directory, after it has ended.
+func (s *Server) Restart(o ServerOptions) (err error) {
+	args := append([]string{"serve", "--data", s.DataDir(), "--vendor-key", s.VendorKey(),
+		"--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--binding", "key", "--log-level", "warn"}, o.Args...)
+	cmd := exec.Command(o.Binary, args...)
+	cmd.Stderr = o.Stderr
+	var text strings.Builder
+	s.Child, err = startChild(cmd, o.CPU, func(line string) bool {
+		text.WriteString(line + "\n")
+		return strings.Contains(line, "ready")
+	})
+	if err != nil {
+		return err
+	}
+	token, err := os.ReadFile(filepath.Join(s.DataDir(), "local.token"))
+	if err != nil {
+		return err
+	}
+	url, err := os.ReadFile(filepath.Join(s.DataDir(), "admin.url"))
+	if err != nil {
+		return err
+	}
+	s.token, s.URL = strings.TrimSpace(string(token)), strings.TrimSpace(string(url))
+	return nil
+}
+
+func (s *Server) importLicense(ctx context.Context, vendor license.PrivateKey, items [][]license.Field) error {
+	var server struct{ UUID license.UUID }
+	if err := s.api(ctx, "GET", "/api/v1/server", nil, &server); err != nil {
+		return err
+	}
+	s.UUID = server.UUID
+	now := time.Now().Unix()
+	header := []license.Field{{Name: "LicenseId", Value: "100001"}, {Name: "OrganizationID", Value: "200001"}, {Name: "Bindings", Value: "key"}}
+	file, err := license.Draft(header, items, now)
+	if err != nil {
+		return err
+	}
+	if file, err = license.Activate(file, []license.UUID{s.UUID}, now); err != nil {
+		return err
+	}
+	text, err := file.Sign(vendor)
+	if err != nil {
+		return err
+	}
+	var imported struct{ Project struct{ ID string } }
+	if err := s.api(ctx, "POST", "/api/v1/license-files?project=new&name=Demo", text, &imported); err != nil {
+		return err
+	}
+	var key struct{ Key string }
+	if err := s.api(ctx, "GET", "/api/v1/projects/"+imported.Project.ID+"/key", nil, &key); err != nil {
+		return err
+	}
+	s.Key = key.Key
+	return nil
+}
+
+// Counted is what the server counts for an item.
+type Counted struct {
+	Name  string `json:"name"`
+	Usage struct {
+		Uses           uint64 `json:"uses"`
+		Held           uint64 `json:"held"`
+		Authorizations uint64 `json:"authorizations"`
+	} `json:"usage"`
+}
+
+// Counts asks the server what it counts.
+func (s *Server) Counts(ctx context.Context) ([]Counted, error) {
+	var list struct{ Items []Counted }
+	return list.Items, s.api(ctx, "GET", "/api/v1/items", nil, &list)
+}
+
+// api makes one call of the admin API.
+func (s *Server) api(ctx context.Context, method, path string, body []byte, result any) error {
+	req, err := http.NewRequestWithContext(ctx, method, s.URL+path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", "Bearer "+s.token)
+	if body != nil {
+		req.Header.Set("Content-Type", "text/plain")
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("admin API: %w", err)
+	}
+	defer resp.Body.Close()
+	data, err := io.ReadAll(resp.Body)
+	if err != nil {
+		return fmt.Errorf("admin API: %w", err)
+	}
+	if resp.StatusCode >= 300 {
+		return fmt.Errorf("admin API: %s %s: %s: %s", method, path, resp.Status, data)
+	}
+	return json.Unmarshal(data, result)
+}

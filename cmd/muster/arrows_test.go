@@ -1,0 +1,101 @@
+package main
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// arrows says which packages of this module each room may import; what stands in
+// docs/ARCHITECTURE.md as a drawing is held here.
+var arrows = map[string][]string{
+	"protocol":                {},
+	"license":                 {},
+	"machine":                 {},
+	"storage/journal":         {},
+	"storage/journal/simdisk": {"storage/journal"},
+	"engine":                  {"protocol", "license"},
+	"engine/server":           {"engine", "protocol"},
+	"storage":                 {"engine", "license", "machine", "storage/journal"},
+	"client":                  {"protocol", "license"},
+	"admin":                   {"engine", "license"},
+	"bench":                   {"client", "protocol", "license"},
+}
+
+// homes says in which package alone each large library is used.
+var homes = map[string]string{
+	"github.com/panjf2000/gnet/v2":        "engine/server",
+	"github.com/dgraph-io/badger/v4":      "storage",
+	"github.com/vmihailenco/msgpack/v5":   "protocol",
+	"github.com/prometheus/client_golang": "admin",
+}
+
+const module = "muster/"
+
+func TestImportArrows(t *testing.T) {
+	root := filepath.Join("..", "..")
+	seen := map[string]bool{}
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (strings.HasPrefix(d.Name(), ".") && path != root || d.Name() == "testdata" || d.Name() == "muster-data") {
+			return filepath.SkipDir
+		}
+		if filepath.Ext(path) != ".go" {
+			return nil
+		}
+		rel, err := filepath.Rel(root, filepath.Dir(path))
+		if err != nil {
+			return err
+		}
+		from := filepath.ToSlash(rel)
+		seen[from] = true
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		for _, spec := range file.Imports {
+			to, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			checkImport(t, from, to, path)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for from := range arrows {
+		if !seen[from] {
+			t.Errorf("arrows name package %s, which is not there", from)
+		}
+	}
+}
+
+func checkImport(t *testing.T, from, to, path string) {
+	t.Helper()
+	if strings.HasPrefix(from, "cmd/") { // wires everything
+		return
+	}
+	allowed, known := arrows[from]
+	if !known {
+		t.Errorf("%s: package %s has no row in arrows", path, from)
+		return
+	}
+	inner, ours := strings.CutPrefix(to, module)
+	if ours && inner != from && !slices.Contains(allowed, inner) && !strings.HasSuffix(path, "_test.go") {
+		t.Errorf("%s: %s may not import %s", path, from, inner)
+	}
+	for library, home := range homes {
+		if (to == library || strings.HasPrefix(to, library+"/")) && from != home {
+			t.Errorf("%s: %s belongs to %s alone", path, library, home)
+		}
+	}
+}
