@@ -28,6 +28,7 @@ func startChild(cmd *exec.Cmd, cpu int, line func(string) (up bool)) (*Child, er
 	if err != nil {
 		return nil, err
 	}
+	ownGroup(cmd)
 	if err := pinned(cpu, cmd.Start); err != nil {
 		return nil, fmt.Errorf("start %s: %w", cmd.Path, err)
 	}

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	mathrand "math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,97 +17,102 @@ import (
 
 // Load is the shape of a fleet's traffic.
 type Load struct {
-	Devices   int           // in all, spread over the connections
-	Conns     int           // TCP connections
-	Depth     int           // requests outstanding on each connection
-	PerRecord int           // messages in a sealed record
-	Pace      time.Duration // pause of a device between two reports, 0: none
-	Use       client.Use    // what devices ask for at check-in
-	Module    string        // what their reports count
+	Devices   int // in all, spread over the connections
+	Conns     int // TCP connections
+	Depth     int // requests outstanding on each connection, unless Rate is set
+	PerRecord int // messages in a sealed record
+	// Rate is the fleet's requests per second, sent on schedule whether answers
+	// come or not; 0 sends the next request when one is answered.
+	Rate float64
+	// Renew makes every so manieth request a check-in, the others are reports;
+	// 0: reports only.
+	Renew int
+	// Uses are what devices ask for at check-in, in turn.
+	Uses []client.Use
+	// Module is what their reports count.
+	Module string
+}
+
+// check lists every fault of a load.
+func (l *Load) check() error {
+	var faults []error
+	fault := func(bad bool, format string, a ...any) {
+		if bad {
+			faults = append(faults, fmt.Errorf(format, a...))
+		}
+	}
+	fault(l.Conns < 1 || l.Conns > 60_000, "%d connections: expected 1 to 60000", l.Conns)
+	fault(l.Depth < 1 || l.Depth > 4096, "depth %d: expected 1 to 4096", l.Depth)
+	fault(l.PerRecord < 1 || l.PerRecord > min(l.Depth, 256), "%d messages a record: expected 1 to the depth, at most 256", l.PerRecord)
+	fault(l.Devices < l.Conns*l.Depth, "%d devices: every connection needs at least as many as its depth, %d in all", l.Devices, l.Conns*l.Depth)
+	fault(len(l.Uses) == 0, "no use: say what devices ask for")
+	return errors.Join(faults...)
+}
+
+// Told is what the devices were told; it must equal what the server counts.
+type Told struct {
+	Granted atomic.Uint64 // check-ins granted
+	Refused atomic.Uint64 // requests refused
+	Reports atomic.Uint64 // reports acknowledged
+	Busy    atomic.Uint64 // answers that asked to come back later; the request is sent again
+	Other   atomic.Uint64 // answers that should not be: out of step, no stream
+	// Items are sums by item ordinal.
+	mu    sync.Mutex
+	items map[uint32]*ToldItem
+}
+
+// ToldItem is what devices were told about one item.
+type ToldItem struct {
+	Name    string
+	Granted uint64 // check-ins
+	Seats   uint64 // devices that were granted it
+	Uses    uint64 // acknowledged
+}
+
+// Items returns the sums by item name.
+func (t *Told) Items() map[string]ToldItem {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	out := map[string]ToldItem{}
+	for _, i := range t.items {
+		out[i.Name] = *i
+	}
+	return out
 }
 
 // Fleet is devices on connections under one license key. What it was told by
 // the server is counted in Told.
 type Fleet struct {
+	Told  Told
 	load  Load
 	key   license.LicenseKey
 	conns []*gateway
-	Told  Told
-}
-
-// Told is what the devices were told; it must equal what the server counts.
-type Told struct {
-	Granted  atomic.Uint64 // check-ins granted
-	Refused  atomic.Uint64 // check-ins refused
-	Reports  atomic.Uint64 // reports acknowledged
-	Scans    atomic.Uint64 // scans in them
-	Busy     atomic.Uint64 // answers that asked to come back later
-	Seats    atomic.Uint64 // devices that hold a grant
-	Failures atomic.Uint64 // connections that broke
-}
-
-// device is one simulated device.
-type device struct {
-	uuid   protocol.UUID
-	stream uint32
-	token  uint64
-	seq    uint32
-	item   uint32
-	module uint16
-}
-
-// gateway is one connection and the devices behind it.
-type gateway struct {
-	fleet    *Fleet
-	conn     *client.Conn
-	devices  []device
-	next     int                // device that sends next
-	requests []protocol.Request // outstanding, by request id modulo the length
-	sentAt   []time.Time
-	batch    []*protocol.Request
-	lines    []protocol.Line
-	latency  *Histogram
-	readAt   time.Time // when the record being settled was read
 }
 
 // NewFleet connects a fleet.
 func NewFleet(ctx context.Context, licenseKey string, load Load) (*Fleet, error) {
+	if err := load.check(); err != nil {
+		return nil, err
+	}
 	key, err := license.ParseLicenseKey(licenseKey)
 	if err != nil {
 		return nil, err
 	}
 	f := &Fleet{load: load, key: key}
+	f.Told.items = map[uint32]*ToldItem{}
 	for i := range load.Conns {
-		n := load.Devices/load.Conns + btoi(i < load.Devices%load.Conns)
-		g := &gateway{fleet: f, latency: NewHistogram(), devices: make([]device, n)}
-		for d := range g.devices {
-			rand.Read(g.devices[d].uuid[:])
+		n := load.Devices / load.Conns
+		if i < load.Devices%load.Conns {
+			n++
 		}
-		ring := 1
-		for ring < 2*load.Depth {
-			ring *= 2
-		}
-		g.requests, g.sentAt = make([]protocol.Request, ring), make([]time.Time, ring)
-		g.lines = make([]protocol.Line, ring)
-		if err := g.dial(ctx); err != nil {
+		g := newGateway(f, n)
+		if g.conn, err = client.Dial(ctx, key, protocol.UUID{}, client.Ticket{}); err != nil {
 			f.Close()
 			return nil, fmt.Errorf("connection %d of %d: %w", i+1, load.Conns, err)
 		}
 		f.conns = append(f.conns, g)
 	}
 	return f, nil
-}
-
-func btoi(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}
-
-func (g *gateway) dial(ctx context.Context) (err error) {
-	g.conn, err = client.Dial(ctx, g.fleet.key, protocol.UUID{}, client.Ticket{})
-	return err
 }
 
 // Latency merges the latencies of all connections.
@@ -127,156 +131,109 @@ func (f *Fleet) Close() {
 	}
 }
 
+// Reconnect makes new connections under the old tickets, after the server went
+// away. Requests that were not answered are sent again, with their numbers.
+func (f *Fleet) Reconnect(ctx context.Context) error {
+	for i, g := range f.conns {
+		conn, err := client.Dial(ctx, f.key, protocol.UUID{}, g.conn.Ticket())
+		if err != nil {
+			return fmt.Errorf("connection %d of %d: %w", i+1, len(f.conns), err)
+		}
+		_ = g.conn.Close()
+		g.conn = conn
+		g.resend()
+	}
+	return nil
+}
+
+// Outstanding is how many requests are without an answer.
+func (f *Fleet) Outstanding() (n int) {
+	for _, g := range f.conns {
+		n += len(g.flights) - len(g.free)
+	}
+	return n
+}
+
+// CheckIn checks every device in, once.
+func (f *Fleet) CheckIn(ctx context.Context) error {
+	return f.each(func(g *gateway) error { return g.closedLoop(ctx, len(g.devices), 1) })
+}
+
+// Run lets the devices report in turn until ctx ends, and waits for the last answers.
+func (f *Fleet) Run(ctx context.Context) error {
+	return f.each(func(g *gateway) error {
+		if f.load.Rate > 0 {
+			return g.openLoop(ctx, f.load.Rate/float64(len(f.conns)))
+		}
+		return g.closedLoop(ctx, 0, f.load.Renew)
+	})
+}
+
 // each runs step on every connection at once and joins their errors.
 func (f *Fleet) each(step func(*gateway) error) error {
 	var wg sync.WaitGroup
 	faults := make([]error, len(f.conns))
 	for i, g := range f.conns {
-		wg.Go(func() {
-			if faults[i] = step(g); faults[i] != nil {
-				f.Told.Failures.Add(1)
-			}
-		})
+		wg.Go(func() { faults[i] = step(g) })
 	}
 	wg.Wait()
+	f.collect()
 	return errors.Join(faults...)
 }
 
-// CheckIn checks every device in.
-func (f *Fleet) CheckIn(ctx context.Context) error {
-	use := f.load.Use
-	in := &protocol.CheckIn{Product: []byte(use.Product), Version: use.Version, Edition: []byte(use.Edition), Deployment: []byte(use.Deployment)}
-	return f.each(func(g *gateway) error {
-		asked := 0
-		return g.pump(ctx, func(r *protocol.Request) bool {
-			if asked == len(g.devices) {
-				return false
+// collect sums up what the devices were told, item by item.
+func (f *Fleet) collect() {
+	f.Told.mu.Lock()
+	defer f.Told.mu.Unlock()
+	clear(f.Told.items)
+	for _, g := range f.conns {
+		for ordinal, i := range g.items {
+			sum := f.Told.items[ordinal]
+			if sum == nil {
+				sum = &ToldItem{Name: i.Name}
+				f.Told.items[ordinal] = sum
 			}
-			d := &g.devices[asked]
-			*r = protocol.Request{Kind: protocol.KindCheckIn, UUID: d.uuid, Stream: d.stream, Token: d.token, Tag: mathrand.Uint32(), CheckIn: in}
-			if d.stream != 0 {
-				r.Seq = d.seq + 1
-			}
-			r.Item = uint32(asked) // remembers the device; a check-in has no item on the wire
-			asked++
-			return true
-		})
-	})
-}
-
-// Report lets the devices report one scan each, in turn, until ctx ends.
-func (f *Fleet) Report(ctx context.Context) error {
-	return f.each(func(g *gateway) error {
-		return g.pump(ctx, func(r *protocol.Request) bool {
-			if ctx.Err() != nil {
-				return false
-			}
-			d := &g.devices[g.next]
-			if g.next++; g.next == len(g.devices) {
-				g.next = 0
-			}
-			if d.stream == 0 {
-				return false
-			}
-			d.seq++
-			*r = protocol.Request{Kind: protocol.KindReport, UUID: d.uuid, Stream: d.stream, Token: d.token, Seq: d.seq, Tag: mathrand.Uint32(), Item: d.item, Lines: r.Lines}
-			r.Lines[0] = protocol.Line{Slot: uint32(time.Now().Unix() / protocol.SlotSeconds), Module: d.module, Count: 1}
-			return true
-		})
-	})
-}
-
-// pump keeps Depth requests outstanding, PerRecord in a record, until fill says
-// that there are no more, and waits for the last answers.
-func (g *gateway) pump(ctx context.Context, fill func(*protocol.Request) bool) error {
-	stop := context.AfterFunc(ctx, func() { g.conn.SetDeadline(time.Now().Add(10 * time.Second)) })
-	defer stop()
-	var id uint32
-	outstanding, more := 0, true
-	for {
-		for more && g.fleet.load.Depth-outstanding >= g.fleet.load.PerRecord {
-			n := 0
-			if n, more = g.fillRecord(&id, fill); n > 0 {
-				if err := g.conn.Append(g.batch...); err != nil {
-					return err
-				}
-				outstanding += n
-			}
-		}
-		if outstanding == 0 {
-			return nil
-		}
-		if err := g.conn.Flush(); err != nil {
-			return err
-		}
-		g.readAt = time.Time{}
-		if err := g.conn.Read(func(a *protocol.Answer) { outstanding--; g.settle(a) }); err != nil {
-			return err
+			sum.Granted, sum.Seats, sum.Uses = sum.Granted+i.Granted, sum.Seats+i.Seats, sum.Uses+i.Uses
 		}
 	}
 }
 
-// fillRecord makes the requests of one record.
-func (g *gateway) fillRecord(id *uint32, fill func(*protocol.Request) bool) (n int, more bool) {
-	g.batch = g.batch[:0]
-	now := time.Now()
-	for n < g.fleet.load.PerRecord {
-		slot := int(*id) & (len(g.requests) - 1)
-		r := &g.requests[slot]
-		r.Lines = g.lines[slot : slot+1]
-		if !fill(r) {
-			return n, false
-		}
-		r.ID = *id
-		g.sentAt[slot] = now
-		g.batch = append(g.batch, r)
-		*id++
-		n++
-	}
-	return n, true
+// device is one simulated device. It has one request outstanding at most.
+type device struct {
+	uuid   protocol.UUID
+	stream uint32
+	token  uint64
+	seq    uint32
+	item   uint32
+	use    uint16
+	module uint16
+	busy   bool // a request is outstanding
 }
 
-// settle takes note of an answer.
-func (g *gateway) settle(a *protocol.Answer) {
-	slot := int(a.ID) & (len(g.requests) - 1)
-	if g.readAt.IsZero() {
-		g.readAt = time.Now()
-	}
-	g.latency.Observe(g.readAt.Sub(g.sentAt[slot]))
-	r, told := &g.requests[slot], &g.fleet.Told
-	switch a.Kind {
-	case protocol.KindGranted:
-		d := &g.devices[r.Item]
-		if d.stream == 0 {
-			told.Seats.Add(1)
-		}
-		d.stream, d.token, d.seq, d.item = a.Stream, a.Token, a.Seq, a.Item
-		d.module = g.module(a.Grant)
-		told.Granted.Add(1)
-	case protocol.KindAccepted:
-		told.Reports.Add(1)
-		told.Scans.Add(uint64(r.Lines[0].Count))
-	case protocol.KindRefused:
-		told.Refused.Add(1)
-	default:
-		told.Busy.Add(1)
-	}
+func newDevice(use int) (d device) {
+	rand.Read(d.uuid[:])
+	d.use = uint16(use)
+	return d
 }
 
-// module is the ordinal of the load's module in a signed grant.
-func (g *gateway) module(signed []byte) uint16 {
-	if g.fleet.load.Module == "" || len(signed) < 2 {
-		return 0
+// granted takes a first grant over.
+func (d *device) granted(a *protocol.Answer, module string) (name string) {
+	d.stream, d.token, d.seq, d.item = a.Stream, a.Token, a.Seq, a.Item
+	if len(a.Grant) < 2 {
+		return ""
 	}
-	n := int(binary.BigEndian.Uint16(signed))
-	grant, err := license.ParseGrant(signed[2:min(2+n, len(signed))])
+	n := int(binary.BigEndian.Uint16(a.Grant))
+	grant, err := license.ParseGrant(a.Grant[2:min(2+n, len(a.Grant))])
 	if err != nil {
-		return 0
+		return ""
 	}
 	for _, m := range grant.Modules {
-		if m.Name == g.fleet.load.Module {
-			return m.Ordinal
+		if m.Name == module {
+			d.module = m.Ordinal
 		}
 	}
-	return 0
+	return grant.LicenseID + "/" + grant.ItemID
 }
+
+// slotNow is the slot of the wall clock: the fleet shares the server's machine.
+func slotNow(now time.Time) uint32 { return uint32(now.Unix() / protocol.SlotSeconds) }

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -27,6 +28,7 @@ type Server struct {
 	Key   string // license key of the imported project
 	ring  *license.KeyRing
 	token string
+	addr  string // where devices are served; kept over restarts
 }
 
 // ServerOptions are how a server is started.
@@ -79,13 +81,14 @@ func (s *Server) Ring() *license.KeyRing { return s.ring }
 // Restart starts the process on the same directory, after it has ended.
 func (s *Server) Restart(o ServerOptions) (err error) {
 	args := append([]string{"serve", "--data", s.DataDir(), "--vendor-key", s.VendorKey(),
-		"--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--binding", "key", "--log-level", "warn"}, o.Args...)
+		"--listen", cmp.Or(s.addr, "127.0.0.1:0"), "--admin", "127.0.0.1:0", "--binding", "key", "--log-level", "warn"}, o.Args...)
 	cmd := exec.Command(o.Binary, args...)
 	cmd.Stderr = o.Stderr
-	var text strings.Builder
 	s.Child, err = startChild(cmd, o.CPU, func(line string) bool {
-		text.WriteString(line + "\n")
-		return strings.Contains(line, "ready")
+		if f := strings.Fields(line); len(f) == 2 && f[0] == "devices" {
+			s.addr = f[1]
+		}
+		return strings.TrimSpace(line) == "ready"
 	})
 	if err != nil {
 		return err

@@ -1,5 +1,7 @@
 package engine
 
+import "unsafe"
+
 // Spans of a counter key, frozen.
 const (
 	spanTotal   = 0 // since the beginning
@@ -19,24 +21,25 @@ const (
 type counterRows struct {
 	rows  map[counterKey]uint32
 	cache [64]struct {
-		key counterKey
+		key counterKey // the zero key has no row, so a zero cell never answers
 		row uint32
-		set bool
 	}
 }
 
-func (r *counterRows) slot(k counterKey) int {
-	return int((k.project*0x9E3779B1 ^ k.item*0x85EBCA77 ^ k.bucket*0xC2B2AE3D ^ uint32(k.module)*0x27D4EB2F ^ uint32(k.span)*0x165667B1) >> 26)
-}
+// words is the key as two machine words, cheap to hash and to compare.
+func (k *counterKey) words() *[2]uint64 { return (*[2]uint64)(unsafe.Pointer(k)) }
+
+var _ = [1]struct{}{}[unsafe.Sizeof(counterKey{})-16]
 
 // lookup returns the row of a key, if it has one.
 func (r *counterRows) lookup(k counterKey) (row uint32, ok bool) {
-	c := &r.cache[r.slot(k)]
-	if c.set && c.key == k {
+	w := k.words()
+	c := &r.cache[(w[0]*0x9E3779B97F4A7C15^w[1]*0xC2B2AE3D27D4EB4F)>>58]
+	if *c.key.words() == *w && k != (counterKey{}) {
 		return c.row, true
 	}
 	if row, ok = r.rows[k]; ok {
-		c.key, c.row, c.set = k, row, true
+		c.key, c.row = k, row
 	}
 	return row, ok
 }

@@ -73,6 +73,6 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
 		return codedError{fmt.Errorf("%w; see --help", err), exitUsage}
 	})
-	root.AddCommand(serveCommand())
+	root.AddCommand(serveCommand(), demoCommand())
 	return root
 }

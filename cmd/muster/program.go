@@ -168,6 +168,7 @@ func (p *program) announce(w io.Writer) {
 	if path := filepath.Join(p.config.Data, "setup-code"); p.dir.Fresh {
 		fmt.Fprintf(w, "  first start: the one-time setup code is in %s\n", path)
 	}
+	fmt.Fprintln(w, "ready")
 }
 
 // secretFile reads a file with a secret, or makes it with a fresh one.

@@ -1,0 +1,250 @@
+package bench
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"text/tabwriter"
+	"time"
+
+	"muster/client"
+	"muster/license"
+	"muster/protocol"
+)
+
+// Canonical is the workload that docs/PERFORMANCE.md reports: a durable, sealed
+// server on one CPU, the load on the other, beside a bare echo of the same
+// record sizes, in turn.
+type Canonical struct {
+	Muster  string // the muster program
+	Self    string // this program: it runs the echo as "SELF echo REQUEST REPLY"
+	Dir     string // where the server keeps its data
+	Devices int
+	Rounds  int
+	Time    time.Duration // of one measurement
+	Out     io.Writer
+}
+
+// Result is one measurement.
+type Result struct {
+	Name     string
+	Requests uint64
+	Seconds  float64
+	CPU      time.Duration // the server's, over all requests
+	P50, P99 time.Duration
+}
+
+// PerRequest is the server's CPU time for one request.
+func (r *Result) PerRequest() time.Duration {
+	return r.CPU / time.Duration(max(r.Requests, 1))
+}
+
+// Rate is requests per second.
+func (r *Result) Rate() float64 { return float64(r.Requests) / r.Seconds }
+
+const (
+	serverCPU = 0
+	loadCPU   = 1
+
+	benchProduct = "Bench"
+)
+
+// names of the measurements.
+const (
+	deep16  = "report, 16 a record, 50 × depth 128"
+	deep1   = "report, 1 a record, 50 × depth 128"
+	shallow = "report, 1,000 × depth 1"
+	echoed  = "bare gnet echo, 1,000 × depth 1"
+)
+
+// Run measures and prints medians.
+func (c *Canonical) Run(ctx context.Context) error {
+	if err := PinSelf(loadCPU); err != nil {
+		fmt.Fprintf(c.Out, "not pinned: %v\n", err)
+	}
+	now := time.Now()
+	server, err := StartServer(ctx, ServerOptions{
+		Binary: c.Muster, Dir: c.Dir, CPU: serverCPU, Stderr: os.Stderr,
+		Args: []string{"--devices-max", fmt.Sprint(4 * c.Devices)},
+		Items: [][]license.Field{{
+			{Name: "ItemId", Value: "seats"}, {Name: "Product", Value: benchProduct}, {Name: "Modules", Value: "QR"},
+			{Name: "ChargeWay", Value: "device-daily"}, {Name: "Quota", Value: "1000000000"},
+			{Name: "Start", Value: now.AddDate(0, 0, -1).Format(time.DateOnly)}, {Name: "Expiry", Value: now.AddDate(1, 0, 0).Format(time.DateOnly)},
+		}},
+	})
+	if err != nil {
+		return err
+	}
+	defer server.Kill()
+	results, err := c.rounds(ctx, server)
+	if err != nil {
+		return err
+	}
+	c.print(results)
+	return server.Stop(20 * time.Second)
+}
+
+func (c *Canonical) rounds(ctx context.Context, server *Server) (map[string][]Result, error) {
+	use := client.Use{Product: benchProduct, Version: 1}
+	loads := []struct {
+		name string
+		load Load
+	}{
+		{deep16, Load{Devices: c.Devices, Conns: 50, Depth: 128, PerRecord: 16, Uses: []client.Use{use}, Module: "QR"}},
+		{deep1, Load{Devices: c.Devices, Conns: 50, Depth: 128, PerRecord: 1, Uses: []client.Use{use}, Module: "QR"}},
+		{shallow, Load{Devices: c.Devices, Conns: 1000, Depth: 1, PerRecord: 1, Uses: []client.Use{use}, Module: "QR"}},
+	}
+	results := map[string][]Result{}
+	for round := range c.Rounds {
+		for _, l := range loads {
+			r, err := c.measure(ctx, server, l.name, l.load)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", l.name, err)
+			}
+			results[l.name] = append(results[l.name], r)
+			c.progress(round, r)
+		}
+		r, err := c.measureEcho(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", echoed, err)
+		}
+		results[echoed] = append(results[echoed], r)
+		c.progress(round, r)
+	}
+	return results, nil
+}
+
+func (c *Canonical) progress(round int, r Result) {
+	fmt.Fprintf(c.Out, "round %d/%d  %-38s %9.0f/s  %7.3f µs  p50 %-9v p99 %v\n", round+1, c.Rounds, r.Name, r.Rate(), us(r.PerRequest()), r.P50, r.P99)
+}
+
+func us(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 }
+
+// measure runs one load and audits that the server counted what it acknowledged.
+func (c *Canonical) measure(ctx context.Context, server *Server, name string, load Load) (Result, error) {
+	before, err := server.Counts(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	fleet, err := NewFleet(ctx, server.Key, load)
+	if err != nil {
+		return Result{}, err
+	}
+	defer fleet.Close()
+	if err := fleet.CheckIn(ctx); err != nil {
+		return Result{}, err
+	}
+	run, cancel := context.WithTimeout(ctx, c.Time)
+	defer cancel()
+	cpu, began := server.CPU(), time.Now()
+	if err := fleet.Run(run); err != nil {
+		return Result{}, err
+	}
+	r := Result{Name: name, Requests: fleet.Told.Reports.Load(), Seconds: time.Since(began).Seconds(), CPU: server.CPU() - cpu}
+	_, q := fleet.Latency().Quantiles(50, 99)
+	r.P50, r.P99 = q[0], q[1]
+	after, err := server.Counts(ctx)
+	if err != nil {
+		return r, err
+	}
+	if counted := after[0].Usage.Uses - before[0].Usage.Uses; counted != r.Requests {
+		return r, fmt.Errorf("the server counted %d scans and acknowledged %d", counted, r.Requests)
+	}
+	return r, nil
+}
+
+// recordSizes are what a report and its answer take on the wire alone in a record.
+func recordSizes() (request, reply int) {
+	line := []protocol.Line{{Slot: slotNow(time.Now()), Module: 1, Count: 1}}
+	r := protocol.Request{Kind: protocol.KindReport, ID: 1, Stream: 70_000, Token: 1 << 63, Seq: 1000, Tag: 1 << 31, Item: 1, Lines: line}
+	a := protocol.Answer{Kind: protocol.KindAccepted, ID: 1, Seq: 1000}
+	return protocol.RequestOverhead + len(protocol.AppendRequest(nil, &r)), protocol.ReplyOverhead + len(protocol.AppendAnswer(nil, &a))
+}
+
+// measureEcho does with the bare echo what the shallow load does with the server.
+func (c *Canonical) measureEcho(ctx context.Context) (Result, error) {
+	request, reply := recordSizes()
+	var addr string
+	cmd := exec.Command(c.Self, "echo", fmt.Sprint(request), fmt.Sprint(reply))
+	child, err := startChild(cmd, serverCPU, func(line string) bool {
+		text, up := strings.CutPrefix(line, "ready ")
+		addr = text
+		return up
+	})
+	if err != nil {
+		return Result{}, err
+	}
+	defer child.Kill()
+	conns := make([]net.Conn, 1000)
+	for i := range conns {
+		if conns[i], err = (&net.Dialer{}).DialContext(ctx, "tcp", addr); err != nil {
+			return Result{}, err
+		}
+		defer conns[i].Close()
+	}
+	run, cancel := context.WithTimeout(ctx, c.Time)
+	defer cancel()
+	cpu, began := child.CPU(), time.Now()
+	h := NewHistogram()
+	var n atomic.Uint64
+	var wg sync.WaitGroup
+	for _, conn := range conns {
+		wg.Go(func() { n.Add(pingPong(run, conn, request, reply, h)) })
+	}
+	wg.Wait()
+	_, q := h.Quantiles(50, 99)
+	return Result{Name: echoed, Requests: n.Load(), Seconds: time.Since(began).Seconds(), CPU: child.CPU() - cpu, P50: q[0], P99: q[1]}, nil
+}
+
+// pingPong sends a request and waits for its reply until ctx ends.
+func pingPong(ctx context.Context, conn net.Conn, request, reply int, h *Histogram) (n uint64) {
+	out, in := make([]byte, request), bufio.NewReader(conn)
+	for ctx.Err() == nil {
+		began := time.Now()
+		if _, err := conn.Write(out); err != nil {
+			return n
+		}
+		if _, err := in.Discard(reply); err != nil {
+			return n
+		}
+		h.Observe(time.Since(began))
+		n++
+	}
+	return n
+}
+
+func (c *Canonical) print(results map[string][]Result) {
+	w := tabwriter.NewWriter(c.Out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(w, "\nmedians of %d\tserver CPU each\trate\tp50\tp99\t\n", c.Rounds)
+	for _, name := range []string{deep16, deep1, shallow, echoed} {
+		rs := results[name]
+		fmt.Fprintf(w, "%s\t%.3f µs\t%.0f/s\t%v\t%v\t\n", name,
+			median(rs, func(r Result) float64 { return us(r.PerRequest()) }), median(rs, func(r Result) float64 { return r.Rate() }),
+			time.Duration(median(rs, func(r Result) float64 { return float64(r.P50) })),
+			time.Duration(median(rs, func(r Result) float64 { return float64(r.P99) })))
+	}
+	w.Flush()
+	ratios := make([]float64, c.Rounds)
+	for i := range ratios {
+		ratios[i] = float64(results[shallow][i].PerRequest()) / float64(results[echoed][i].PerRequest())
+	}
+	slices.Sort(ratios)
+	fmt.Fprintf(c.Out, "\n1,000 × depth 1 against the bare echo: %.2f × its CPU\n", ratios[len(ratios)/2])
+}
+
+func median(rs []Result, of func(Result) float64) float64 {
+	values := make([]float64, len(rs))
+	for i, r := range rs {
+		values[i] = of(r)
+	}
+	slices.Sort(values)
+	return values[len(values)/2]
+}

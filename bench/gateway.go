@@ -1,0 +1,305 @@
+package bench
+
+import (
+	"context"
+	mathrand "math/rand/v2"
+	"sync"
+	"time"
+
+	"muster/client"
+	"muster/protocol"
+)
+
+// gateway is one connection and the devices behind it.
+type gateway struct {
+	fleet *Fleet
+	conn  *client.Conn
+
+	mu      sync.Mutex // writer and reader of an open loop
+	devices []device
+	next    int // device that sends next
+	sent    int // requests made so far, resends not counted
+	flights []flight
+	free    []uint32 // flights not in use
+	again   []uint32 // flights to be sent again, they were answered busy
+	items   map[uint32]*ToldItem
+
+	batch   []*protocol.Request
+	latency *Histogram
+	asks    []*protocol.CheckIn
+}
+
+// flight is a request on its way; its number is the request id.
+type flight struct {
+	request protocol.Request
+	line    [1]protocol.Line
+	device  int
+	due     time.Time // when it was to be sent: latency counts from here
+}
+
+// openFlights bounds what an open loop has outstanding on a connection.
+const openFlights = 4096
+
+// settleTime is how long the last answers may take after the end.
+const settleTime = 10 * time.Second
+
+func newGateway(f *Fleet, devices int) *gateway {
+	g := &gateway{fleet: f, latency: NewHistogram(), items: map[uint32]*ToldItem{}}
+	for i := range devices {
+		g.devices = append(g.devices, newDevice(i%len(f.load.Uses)))
+	}
+	n := f.load.Depth
+	if f.load.Rate > 0 {
+		n = min(openFlights, devices)
+	}
+	g.flights = make([]flight, n)
+	for i := range g.flights {
+		g.free = append(g.free, uint32(i))
+	}
+	for _, u := range f.load.Uses {
+		g.asks = append(g.asks, &protocol.CheckIn{
+			Product: []byte(u.Product), Version: u.Version, Edition: []byte(u.Edition),
+			Deployment: []byte(u.Deployment), ChargeWay: uint8(u.ChargeWay),
+		})
+	}
+	return g
+}
+
+// closedLoop keeps Depth requests outstanding, PerRecord in a record, until
+// limit requests were made (0: until ctx ends), and waits for the last answers.
+func (g *gateway) closedLoop(ctx context.Context, limit, renew int) error {
+	stop := context.AfterFunc(ctx, func() { g.conn.SetDeadline(time.Now().Add(settleTime)) })
+	defer stop()
+	g.sent = 0
+	for {
+		if err := g.fill(limit, renew, ctx.Err() == nil); err != nil {
+			return err
+		}
+		if len(g.free) == len(g.flights) {
+			return nil
+		}
+		if err := g.read(); err != nil {
+			return err
+		}
+	}
+}
+
+// fill sends as many whole records as there are free flights for; fresh says
+// that new requests may be made, else only those answered busy go out again.
+func (g *gateway) fill(limit, renew int, fresh bool) error {
+	now := time.Now()
+	per := g.fleet.load.PerRecord
+	for {
+		if fresh && limit == 0 && len(g.free)+len(g.again) < per {
+			return g.conn.Flush() // the next answers make a record full
+		}
+		g.batch = g.batch[:0]
+		for len(g.batch) < per {
+			r := g.request(now, renew, fresh && (limit == 0 || g.sent < limit))
+			if r == nil {
+				break
+			}
+			g.batch = append(g.batch, r)
+		}
+		if len(g.batch) == 0 {
+			return g.conn.Flush()
+		}
+		if err := g.conn.Append(g.batch...); err != nil {
+			return err
+		}
+	}
+}
+
+// request makes the next request: one that was answered busy, or a fresh one of
+// the next device that has none outstanding; nil if there is none.
+func (g *gateway) request(due time.Time, renew int, fresh bool) *protocol.Request {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if n := len(g.again); n > 0 {
+		f := &g.flights[g.again[n-1]]
+		g.again = g.again[:n-1]
+		return &f.request
+	}
+	if len(g.free) == 0 || !fresh {
+		return nil
+	}
+	d := g.idleDevice()
+	if d < 0 {
+		return nil
+	}
+	id := g.free[len(g.free)-1]
+	g.free = g.free[:len(g.free)-1]
+	f := &g.flights[id]
+	f.device, f.due = d, due
+	g.sent++
+	g.compose(f, id, renew > 0 && g.sent%renew == 0)
+	return &f.request
+}
+
+// resend puts every request without an answer up for sending again.
+func (g *gateway) resend() {
+	idle := make([]bool, len(g.flights))
+	for _, id := range g.free {
+		idle[id] = true
+	}
+	g.again = g.again[:0]
+	for id := range g.flights {
+		if !idle[id] {
+			g.again = append(g.again, uint32(id))
+		}
+	}
+}
+
+func (g *gateway) idleDevice() int {
+	for range g.devices {
+		d := g.next
+		if g.next++; g.next == len(g.devices) {
+			g.next = 0
+		}
+		if !g.devices[d].busy {
+			g.devices[d].busy = true
+			return d
+		}
+	}
+	return -1
+}
+
+func (g *gateway) compose(f *flight, id uint32, checkIn bool) {
+	d := &g.devices[f.device]
+	r := protocol.Request{Kind: protocol.KindReport, ID: id, UUID: d.uuid, Stream: d.stream, Token: d.token, Tag: mathrand.Uint32(), Item: d.item}
+	if d.stream != 0 {
+		d.seq++
+		r.Seq = d.seq
+	}
+	if checkIn || d.stream == 0 {
+		r.Kind, r.CheckIn = protocol.KindCheckIn, g.asks[d.use]
+	} else {
+		f.line[0] = protocol.Line{Slot: slotNow(f.due), Module: d.module, Count: 1}
+		r.Lines = f.line[:]
+	}
+	f.request = r
+}
+
+// read settles the answers of one record.
+func (g *gateway) read() error {
+	var now time.Time
+	return g.conn.Read(func(a *protocol.Answer) {
+		if now.IsZero() {
+			now = time.Now()
+		}
+		g.mu.Lock()
+		g.settle(a, now)
+		g.mu.Unlock()
+	})
+}
+
+// settle takes note of an answer.
+func (g *gateway) settle(a *protocol.Answer, now time.Time) {
+	if a.Kind == protocol.KindPong {
+		return
+	}
+	f, told := &g.flights[a.ID], &g.fleet.Told
+	if a.Kind == protocol.KindBusy {
+		told.Busy.Add(1)
+		g.again = append(g.again, a.ID)
+		return
+	}
+	g.latency.Observe(now.Sub(f.due))
+	d := &g.devices[f.device]
+	d.busy = false
+	g.free = append(g.free, a.ID)
+	switch a.Kind {
+	case protocol.KindGranted:
+		told.Granted.Add(1)
+		g.granted(d, a)
+	case protocol.KindAccepted:
+		told.Reports.Add(1)
+		if i := g.items[f.request.Item]; i != nil {
+			i.Uses += uint64(f.line[0].Count)
+		}
+	case protocol.KindRefused:
+		told.Refused.Add(1)
+	default:
+		told.Other.Add(1)
+	}
+}
+
+func (g *gateway) granted(d *device, a *protocol.Answer) {
+	first := d.stream == 0
+	if first {
+		name := d.granted(a, g.fleet.load.Module)
+		if g.items[a.Item] == nil {
+			g.items[a.Item] = &ToldItem{Name: name}
+		}
+	}
+	if i := g.items[a.Item]; i != nil {
+		i.Granted++
+		if first {
+			i.Seats++
+		}
+	}
+}
+
+// openLoop sends requests on schedule, rate a second, until ctx ends. When the
+// server falls behind and all flights are out, requests wait, and their latency
+// counts from when they were due.
+func (g *gateway) openLoop(ctx context.Context, rate float64) error {
+	reading := make(chan error, 1)
+	stop := context.AfterFunc(ctx, func() { g.conn.SetDeadline(time.Now().Add(settleTime)) })
+	defer stop()
+	go func() { reading <- g.readUntil(ctx) }()
+	err := g.schedule(ctx, rate)
+	return firstError(err, <-reading)
+}
+
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// schedule is the writing half of an open loop.
+func (g *gateway) schedule(ctx context.Context, rate float64) error {
+	interval := time.Duration(float64(time.Second) / rate)
+	due := time.Now().Add(time.Duration(mathrand.Int64N(int64(interval) + 1)))
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for ctx.Err() == nil {
+		<-tick.C
+		g.batch = g.batch[:0]
+		for now := time.Now(); due.Before(now) && len(g.batch) < protocol.MaxMessages/4; {
+			r := g.request(due, g.fleet.load.Renew, true)
+			if r == nil {
+				break
+			}
+			g.batch = append(g.batch, r)
+			due = due.Add(interval)
+		}
+		if len(g.batch) > 0 {
+			if err := g.conn.Write(g.batch...); err != nil {
+				return err
+			}
+		}
+	}
+	return g.conn.Write(&protocol.Request{Kind: protocol.KindPing}) // wakes the reader
+}
+
+// readUntil is the reading half: it ends when ctx has ended and every flight is back.
+func (g *gateway) readUntil(ctx context.Context) error {
+	for {
+		if ctx.Err() != nil {
+			g.mu.Lock()
+			done := len(g.free)+len(g.again) == len(g.flights)
+			g.mu.Unlock()
+			if done {
+				return nil
+			}
+		}
+		if err := g.read(); err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,5 @@
+package bench
+
+import "os/exec"
+
+func ownGroup(*exec.Cmd) {}
