@@ -191,6 +191,9 @@ func pause(ctx context.Context, d time.Duration) error {
 // tryOnce sends the request on the open connection, or a new one, and waits for
 // its answer.
 func (c *Client) tryOnce(ctx context.Context, r *protocol.Request) (*protocol.Answer, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	if c.conn == nil {
 		conn, err := Dial(ctx, c.key, protocol.UUID(c.state.UUID), c.ticket)
 		if err != nil {
@@ -203,6 +206,9 @@ func (c *Client) tryOnce(ctx context.Context, r *protocol.Request) (*protocol.An
 	if err := c.conn.SetDeadline(deadline); err != nil {
 		return nil, err
 	}
+	conn := c.conn
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
 	if err := c.conn.Write(r); err != nil {
 		return nil, err
 	}

@@ -1,0 +1,263 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"io"
+	"net"
+	"testing"
+	"time"
+
+	"muster/client"
+	"muster/engine"
+	"muster/license"
+	"muster/protocol"
+)
+
+// exchangeRaw sends bytes on a new connection and returns all that comes back
+// until the server closes it.
+func exchangeRaw(t *testing.T, addr string, data []byte) []byte {
+	t.Helper()
+	c, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	if _, err := c.Write(data); err != nil {
+		t.Fatal(err)
+	}
+	back, err := io.ReadAll(c)
+	if err != nil && !errors.Is(err, net.ErrClosed) && !isReset(err) {
+		t.Fatalf("reading the answer: %v", err)
+	}
+	return back
+}
+
+func isReset(err error) bool { var op *net.OpError; return errors.As(err, &op) && !op.Timeout() }
+
+// TestGarbageClosesTheConnection sends what no client sends: each connection is
+// closed and counted, and the server goes on.
+func TestGarbageClosesTheConnection(t *testing.T) {
+	w := newWorld(t)
+	key := w.importItems(item("scans", "scan", "1000"))
+	addr := w.p.front.Addr().String()
+	random := make([]byte, 5000)
+	rand.Read(random)
+	random[0] = 'G'
+	header := func(kind byte, length ...byte) []byte {
+		return append([]byte{'M', 's', protocol.Version, kind}, length...)
+	}
+	hello := append(header(protocol.TypeHello, 0, 0, 0, 60), make([]byte, 60)...)
+	big := append(header(protocol.TypeHello, 0, 0, 0x10, 0), make([]byte, 0x1000)...)
+	cases := map[string][]byte{
+		"random bytes":       random,
+		"HTTP":               []byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
+		"unknown version":    {'M', 's', 9, 1, 0, 0, 0, 0},
+		"unknown type":       header(77, 0, 0, 0, 1, 0),
+		"type for clients":   append(header(protocol.TypeReply, 0, 0, 0, 40), make([]byte, 40)...),
+		"length too long":    header(protocol.TypeRequest, 0xff, 0xff, 0xff, 0xff),
+		"length too short":   header(protocol.TypeRequest, 0, 0, 0, 3, 1, 2, 3),
+		"hello that is none": hello,
+		"hello too large":    big,
+	}
+	before := w.p.front.Stats.Malformed.Load()
+	for name, data := range cases {
+		t.Run(name, func(t *testing.T) {
+			want := protocol.AppendReject(nil, protocol.RejectMalformed)
+			if back := exchangeRaw(t, addr, data); len(back) > 0 && !bytes.Equal(back, want) {
+				t.Errorf("answered %x, want %x or nothing", back, want)
+			}
+		})
+	}
+	if got := w.p.front.Stats.Malformed.Load() - before; got != uint64(len(cases)) {
+		t.Errorf("%d malformed records counted, want %d", got, len(cases))
+	}
+	if _, err := w.client(key, client.State{}).CheckIn(context.Background(), client.Use{Product: "DBR"}); err != nil {
+		t.Errorf("after the garbage: %v", err)
+	}
+	if n := w.p.front.Stats.Panics.Load(); n != 0 {
+		t.Errorf("%d panics", n)
+	}
+}
+
+// sealed makes a record of raw bytes under a real ticket.
+func sealed(t *testing.T, w *world, key string, plain []byte) []byte {
+	t.Helper()
+	parsed, err := license.ParseLicenseKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := net.Dial("tcp", w.p.front.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	hello, pending, err := protocol.AppendHello(nil, parsed.Addresses[0].HandshakeKey, &protocol.Hello{Project: parsed.ProjectID})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Write(hello); err != nil {
+		t.Fatal(err)
+	}
+	rec := make([]byte, protocol.HeaderBytes, 1024)
+	if _, err := io.ReadFull(c, rec); err != nil {
+		t.Fatal(err)
+	}
+	_, size, err := protocol.Header(rec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(c, rec[len(rec):size]); err != nil {
+		t.Fatal(err)
+	}
+	reply, err := pending.OpenReply(rec[:size])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return reply.Session().FinishRequest(append(protocol.BeginRequest(nil), plain...), 0, &[protocol.NonceBytes]byte{1})
+}
+
+func TestMalformedMessagesCloseTheConnection(t *testing.T) {
+	w := newWorld(t)
+	key := w.importItems(item("scans", "scan", "1000"))
+	cases := map[string][]byte{
+		"no message":           {},
+		"not an array":         {0x01},
+		"unknown type":         {0x92, 99, 1},
+		"a huge array":         {0xdd, 0xff, 0xff, 0xff, 0xff},
+		"a huge string":        append([]byte{0x99, 2, 1, 0xc6, 0xff, 0xff, 0xff, 0xff}, make([]byte, 30)...),
+		"cut short":            {0x99, 2, 1, 0xc4},
+		"a good one, then not": append(protocol.AppendRequest(nil, &protocol.Request{Kind: protocol.KindRelease, ID: 1, Stream: 5}), 0xc1),
+	}
+	for name, plain := range cases {
+		t.Run(name, func(t *testing.T) {
+			back := exchangeRaw(t, w.p.front.Addr().String(), sealed(t, w, key, plain))
+			if !bytes.Equal(back, protocol.AppendReject(nil, protocol.RejectMalformed)) {
+				t.Errorf("answered %x, want a malformed reject", back)
+			}
+		})
+	}
+}
+
+func TestAlteredRecordIsRejected(t *testing.T) {
+	w := newWorld(t)
+	key := w.importItems(item("scans", "scan", "1000"))
+	ping := protocol.AppendRequest(nil, &protocol.Request{Kind: protocol.KindPing, ID: 1})
+	rec, addr := sealed(t, w, key, ping), w.p.front.Addr().String()
+	for _, at := range []int{protocol.HeaderBytes, protocol.HeaderBytes + 20, len(rec) - 30, len(rec) - 1} {
+		bad := bytes.Clone(rec)
+		bad[at] ^= 1
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.SetDeadline(time.Now().Add(10 * time.Second))
+		if _, err := c.Write(bad); err != nil {
+			t.Fatal(err)
+		}
+		back := make([]byte, 9)
+		if _, err := io.ReadFull(c, back); err != nil || !bytes.Equal(back, protocol.AppendReject(nil, protocol.RejectTicket)) {
+			t.Errorf("byte %d altered: %x %v, want a ticket reject", at, back, err)
+		}
+		c.Close()
+	}
+}
+
+func TestConnectionLimit(t *testing.T) {
+	w := newWorld(t)
+	w.stop()
+	w.config.ConnectionsMax = 3
+	w.start()
+	var held []net.Conn
+	defer func() {
+		for _, c := range held {
+			c.Close()
+		}
+	}()
+	for range 3 {
+		c, err := net.Dial("tcp", w.p.front.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		held = append(held, c)
+	}
+	for w.p.front.Stats.Connections.Load() < 3 {
+		time.Sleep(time.Millisecond) // the kernel accepts before the loop does
+	}
+	if back := exchangeRaw(t, w.p.front.Addr().String(), []byte("M")); !bytes.Equal(back, protocol.AppendReject(nil, protocol.RejectBusy)) {
+		t.Errorf("the fourth connection got %x, want a busy reject", back)
+	}
+}
+
+func TestRefusalsReachTheDevice(t *testing.T) { // [ERR-1] [CLI-1]
+	w := newWorld(t)
+	key := w.importItems(item("seats", "device-daily", "0"))
+	c := w.client(key, client.State{})
+	_, err := c.CheckIn(context.Background(), client.Use{Product: "DBR"})
+	if refusal := (*client.Error)(nil); !errors.As(err, &refusal) || refusal.Code != protocol.LimitExceeded || refusal.Item != "1001/seats" {
+		t.Errorf("error %v, want 120 of item 1001/seats", err)
+	}
+	parsed, _ := license.ParseLicenseKey(key)
+	parsed.Password = "guess"
+	_, err = w.client(parsed.String(), client.State{}).CheckIn(context.Background(), client.Use{Product: "DBR"})
+	if client.CodeOf(err) != protocol.WrongPassword {
+		t.Errorf("wrong password: %v", err)
+	}
+	parsed.Password, parsed.ProjectID = "", "2001-nowhere"
+	_, err = w.client(parsed.String(), client.State{}).CheckIn(context.Background(), client.Use{Product: "DBR"})
+	if client.CodeOf(err) != protocol.NoSuchProject {
+		t.Errorf("unknown project: %v", err)
+	}
+}
+
+func TestSecondServerIsRefused(t *testing.T) {
+	w := newWorld(t)
+	if _, err := start(w.config, w.p.log); err == nil {
+		t.Error("a second server started on the same directory")
+	}
+}
+
+func TestTicketSurvivesRestart(t *testing.T) {
+	w := newWorld(t)
+	key := w.importItems(item("scans", "scan", "1000"))
+	ctx := context.Background()
+	c := w.client(key, client.State{})
+	if _, err := c.CheckIn(ctx, client.Use{Product: "DBR"}); err != nil {
+		t.Fatal(err)
+	}
+	w.config.Listen = w.p.front.Addr().String()
+	w.stop()
+	w.start()
+	if err := c.Report(ctx, client.Count{Count: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if n := w.p.front.Stats.Handshakes.Load(); n != 0 {
+		t.Errorf("%d handshakes after the restart, want the ticket to do", n)
+	}
+}
+
+func TestPasswordChangeEndsOldTickets(t *testing.T) { // [PRJ-3]
+	w := newWorld(t)
+	key := w.importItems(item("scans", "scan", "1000"))
+	ctx := context.Background()
+	c := w.client(key, client.State{})
+	if _, err := c.CheckIn(ctx, client.Use{Product: "DBR"}); err != nil {
+		t.Fatal(err)
+	}
+	word := "new password"
+	parsed, _ := license.ParseLicenseKey(key)
+	w.do(func(core *engine.Core) error {
+		_, err := core.EditProject(parsed.ProjectID, engine.ProjectEdit{Password: &word})
+		return err
+	})
+	if _, err := c.CheckIn(ctx, client.Use{Product: "DBR"}); client.CodeOf(err) != protocol.WrongPassword {
+		t.Errorf("with the old password: %v", err)
+	}
+	parsed.Password = word
+	if _, err := w.client(parsed.String(), c.State()).CheckIn(ctx, client.Use{Product: "DBR"}); err != nil {
+		t.Errorf("with the new password: %v", err)
+	}
+}
