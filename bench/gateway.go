@@ -22,6 +22,7 @@ type gateway struct {
 	flights []flight
 	free    []uint32 // flights not in use
 	again   []uint32 // flights to be sent again, they were answered busy
+	ended   bool     // the writing half of an open loop is through
 	items   map[uint32]*ToldItem
 
 	batch   []*protocol.Request
@@ -132,7 +133,7 @@ func (g *gateway) request(due time.Time, renew int, fresh bool) *protocol.Reques
 	f := &g.flights[id]
 	f.device, f.due = d, due
 	g.sent++
-	g.compose(f, id, renew > 0 && g.sent%renew == 0)
+	g.compose(f, id, renew > 0 && mathrand.IntN(renew) == 0)
 	return &f.request
 }
 
@@ -208,16 +209,16 @@ func (g *gateway) settle(a *protocol.Answer, now time.Time) {
 	d := &g.devices[f.device]
 	d.busy = false
 	g.free = append(g.free, a.ID)
-	switch a.Kind {
-	case protocol.KindGranted:
+	switch report := f.request.Kind == protocol.KindReport; {
+	case a.Kind == protocol.KindGranted:
 		told.Granted.Add(1)
 		g.granted(d, a)
-	case protocol.KindAccepted:
+	case a.Kind == protocol.KindAccepted && report:
 		told.Reports.Add(1)
 		if i := g.items[f.request.Item]; i != nil {
 			i.Uses += uint64(f.line[0].Count)
 		}
-	case protocol.KindRefused:
+	case a.Kind == protocol.KindRefused:
 		told.Refused.Add(1)
 	default:
 		told.Other.Add(1)
@@ -247,7 +248,8 @@ func (g *gateway) openLoop(ctx context.Context, rate float64) error {
 	reading := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() { g.conn.SetDeadline(time.Now().Add(settleTime)) })
 	defer stop()
-	go func() { reading <- g.readUntil(ctx) }()
+	g.ended = false
+	go func() { reading <- g.readToEnd() }()
 	err := g.schedule(ctx, rate)
 	return firstError(err, <-reading)
 }
@@ -284,19 +286,21 @@ func (g *gateway) schedule(ctx context.Context, rate float64) error {
 			}
 		}
 	}
+	g.mu.Lock()
+	g.ended = true
+	g.mu.Unlock()
 	return g.conn.Write(&protocol.Request{Kind: protocol.KindPing}) // wakes the reader
 }
 
-// readUntil is the reading half: it ends when ctx has ended and every flight is back.
-func (g *gateway) readUntil(ctx context.Context) error {
+// readToEnd is the reading half: it ends when the writing half has and every
+// flight is back, but for those that were answered busy.
+func (g *gateway) readToEnd() error {
 	for {
-		if ctx.Err() != nil {
-			g.mu.Lock()
-			done := len(g.free)+len(g.again) == len(g.flights)
-			g.mu.Unlock()
-			if done {
-				return nil
-			}
+		g.mu.Lock()
+		done := g.ended && len(g.free)+len(g.again) == len(g.flights)
+		g.mu.Unlock()
+		if done {
+			return nil
 		}
 		if err := g.read(); err != nil {
 			return err

@@ -124,15 +124,15 @@ func (s *Server) importLicense(ctx context.Context, vendor license.PrivateKey, i
 	if err != nil {
 		return err
 	}
-	var imported struct{ Project struct{ ID string } }
+	var imported struct{ Project string }
 	if err := s.api(ctx, "POST", "/api/v1/license-files?project=new&name=Demo", text, &imported); err != nil {
 		return err
 	}
-	var key struct{ Key string }
-	if err := s.api(ctx, "GET", "/api/v1/projects/"+imported.Project.ID+"/key", nil, &key); err != nil {
+	var key struct{ LicenseKey string }
+	if err := s.api(ctx, "GET", "/api/v1/projects/"+imported.Project+"/key", nil, &key); err != nil {
 		return err
 	}
-	s.Key = key.Key
+	s.Key = key.LicenseKey
 	return nil
 }
 

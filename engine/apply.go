@@ -8,9 +8,12 @@ import "bytes"
 // is kept up only in life; after replay it is built anew.
 
 func (c *Core) editDevice(n uint32) *deviceRow { return (*deviceRow)(c.devices.edit(n, c.index)) }
-func (c *Core) device(n uint32) *deviceRow     { return (*deviceRow)(c.devices.at(n)) }
-func (c *Core) seatRow(n uint32) *seatRow      { return (*seatRow)(c.seats.at(n)) }
-func (c *Core) counter(n uint32) *counterRow   { return (*counterRow)(c.counters.at(n)) }
+func (c *Core) editCounter(n uint32) *counterRow {
+	return (*counterRow)(c.counters.edit(n, c.index))
+}
+func (c *Core) device(n uint32) *deviceRow   { return (*deviceRow)(c.devices.at(n)) }
+func (c *Core) seatRow(n uint32) *seatRow    { return (*seatRow)(c.seats.at(n)) }
+func (c *Core) counter(n uint32) *counterRow { return (*counterRow)(c.counters.at(n)) }
 
 // place says where a seat is: a primary device row, or with the high bit set,
 // seat row · seatsPerRow + number.
@@ -47,17 +50,16 @@ func (c *Core) applyReport(e *reportEffect) {
 		c.moveSeatEnd(e.item, s.activeUntil, e.until)
 	}
 	s.activeUntil, s.flags = e.until, e.flags
+	quota := c.editCounter(e.quotaRow)
+	quota.values[valueReports]++
 	for i := range e.lines {
-		s.lastSlot = max(s.lastSlot, e.lines[i].Slot)
-		c.addUses(e.quotaRow, e.lines[i].Count)
-		c.addUses(e.lineRows[i], e.lines[i].Count)
+		l := &e.lines[i]
+		s.lastSlot = max(s.lastSlot, l.Slot)
+		quota.values[valueUses] += uint64(l.Count)
+		total := c.editCounter(e.lineRows[i])
+		total.values[valueUses] += uint64(l.Count)
+		total.values[valueReports]++
 	}
-}
-
-// addUses counts scans or pages: once for the item's quota, once in the
-// project's own total by module.
-func (c *Core) addUses(row uint32, n uint32) {
-	(*counterRow)(c.counters.edit(row, c.index)).values[valueUses] += uint64(n)
 }
 
 func (c *Core) applyStream(e *streamEffect) {
@@ -93,20 +95,23 @@ func (c *Core) applySeatRow(e *seatRowEffect) {
 func (c *Core) applyFlags(e *flagsEffect) { c.editDevice(e.row).flags = e.flags }
 
 func (c *Core) applyCounter(e *counterEffect) {
-	(*counterRow)(c.counters.edit(e.row, c.index)).key = e.key
+	c.editCounter(e.row).key = e.key
 	c.counterRows.add(e.key, e.row)
 }
 
 func (c *Core) applyCount(e *countEffect) {
-	(*counterRow)(c.counters.edit(e.row, c.index)).values[e.value] += e.delta
+	c.editCounter(e.row).values[e.value] += e.delta
 }
 
 func (c *Core) applyObject(e *objectEffect) {
-	o := c.objects[e.key]
-	if o != nil && o.index >= c.index && !c.live {
-		return // the checkpoint already holds a newer one
+	loaded := uint64(0)
+	if o := c.objects[e.key]; o != nil {
+		loaded = o.loaded
 	}
-	c.objects[e.key] = &object{data: bytes.Clone(e.data), index: c.index, dirty: true}
+	if c.index <= loaded {
+		return // the checkpoint holds this entry's, or a newer one
+	}
+	c.objects[e.key] = &object{data: bytes.Clone(e.data), index: c.index, loaded: loaded, dirty: true}
 }
 
 func (c *Core) applyGrants(e *grantsEffect) {

@@ -116,7 +116,7 @@ func (c *Core) LoadPage(id PageID, p *Page) error {
 
 // LoadObject takes over a catalog object of a checkpoint.
 func (c *Core) LoadObject(key ObjectKey, index uint64, data []byte) {
-	c.objects[key] = &object{data: data, index: index}
+	c.objects[key] = &object{data: data, index: index, loaded: index}
 }
 
 // Replay applies one journal entry. Entries come in order, beginning behind the

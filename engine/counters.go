@@ -12,7 +12,7 @@ const (
 const (
 	valueUses           = 0 // scans or pages
 	valueAuthorizations = 1
-	valueReports        = 2
+	valueReports        = 2 // in a row of one module: report lines
 )
 
 // counterRows finds the row of a counter key. In front of the map stands a

@@ -30,9 +30,10 @@ type ObjectKey struct {
 }
 
 type object struct {
-	data  []byte // empty: deleted
-	index uint64 // of the entry that wrote it
-	dirty bool
+	data   []byte // empty: deleted
+	index  uint64 // of the entry that wrote it
+	loaded uint64 // index it had in the checkpoint, 0: it was not there
+	dirty  bool
 }
 
 // What the objects hold.

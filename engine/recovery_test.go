@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"fmt"
+	"maps"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -8,7 +10,16 @@ import (
 	"muster/protocol"
 )
 
-// state is everything a restart must bring back.
+// objectData is the catalog as it is stored.
+func (b *bed) objectData() map[ObjectKey]string {
+	data := map[ObjectKey]string{}
+	for key, o := range b.core.objects {
+		data[key] = string(o.data)
+	}
+	return data
+}
+
+// state is everything else that a restart must bring back.
 func (b *bed) state() (pages [Tables][]Page, held []uint64) {
 	for id := range uint8(Tables) {
 		t := b.core.table(id)
@@ -61,6 +72,14 @@ func TestRecoverAtAnyMoment(t *testing.T) {
 		for step := range 1500 {
 			b.now = b.now.Add(time.Duration(r.IntN(120)) * time.Second)
 			b.randomStep(r, p, &devices)
+			if r.IntN(60) == 0 {
+				name := fmt.Sprint("renamed at ", step)
+				b.edit(func(c *Core) error { _, err := c.EditProject(p.ID, ProjectEdit{Name: &name}); return err })
+			}
+			if r.IntN(60) == 0 {
+				name := fmt.Sprint("renamed at step ", step)
+				b.edit(func(c *Core) error { _, err := c.EditProject(p.ID, ProjectEdit{Name: &name}); return err })
+			}
 			switch {
 			case !passing && r.IntN(40) == 0:
 				done, passing = b.beginCheckpoint(), true
@@ -69,8 +88,12 @@ func TestRecoverAtAnyMoment(t *testing.T) {
 			}
 			if r.IntN(150) == 0 || step == 1499 {
 				pages, held := b.state()
+				objects := b.objectData()
 				b.recover()
 				b.mustEqual(pages, held)
+				if !maps.Equal(objects, b.objectData()) {
+					t.Fatal("the catalog differs after recovery")
+				}
 				passing = false
 			}
 		}

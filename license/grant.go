@@ -236,7 +236,10 @@ func (p *Proof) Verify(signed []byte, client [16]byte, ring *KeyRing) (*Grant, e
 	if g.Client != client {
 		return nil, grantError("made for another device")
 	}
-	return g, within(g, terms, item)
+	if err := within(g, terms, item); err != nil {
+		return nil, err
+	}
+	return g, nil
 }
 
 // openSigned checks the server's signature and the leaf's path.

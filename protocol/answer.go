@@ -7,7 +7,8 @@ type Answer struct {
 	// ID is the id of the request answered.
 	ID uint32
 	// Seq is the last sequence number of the stream that the server has taken:
-	// everything up to it is counted, durable and may be forgotten [CLI-3].
+	// everything up to it is counted, durable and may be forgotten [CLI-3]. In
+	// OutOfStep it is the number that the server expects next.
 	Seq uint32
 	// Stream and Token are set in Granted and Refused when the device has one.
 	Stream uint32
@@ -42,7 +43,7 @@ func AppendAnswer(dst []byte, a *Answer) []byte {
 		dst = appendStream(appendAnswerHead(dst, 8, a), a)
 		dst = appendUint(dst, uint64(a.Code))
 		dst = appendUint(dst, uint64(a.Item))
-		return appendString(dst, string(a.ItemName))
+		return appendString(dst, a.ItemName)
 	case KindPong:
 		return appendUint(appendAnswerHead(dst, 3, a), a.Time)
 	case KindBusy:
@@ -81,7 +82,7 @@ func DecodeAnswer(b []byte, a *Answer) (rest []byte, err error) {
 	case KindRefused:
 		known = 8
 		c.stream(a)
-		a.Code = Code(c.uint32("code"))
+		a.Code = Code(c.uint16("code"))
 		a.Item = c.uint32("item")
 		a.ItemName = c.blob(MaxString, "item name")
 	case KindPong:

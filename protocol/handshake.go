@@ -25,7 +25,8 @@ const (
 	helloEncBytes   = 32
 	helloNonceBytes = 16
 	helloKeyBytes   = 16
-	// MaxHello bounds a Hello's sealed part: two ids, a password and room to grow.
+	// MaxHello bounds what follows a Hello's header, in bytes: two ids, a password
+	// and room to grow.
 	MaxHello = 2048
 )
 
@@ -160,8 +161,21 @@ func decodeHello(plain []byte, h *Hello) error {
 	h.Organization = string(c.blob(MaxString, "organization"))
 	h.Password = string(c.blob(MaxString, "password"))
 	h.UUID = c.blob(16, "client uuid")
-	if fields < 4 || len(h.UUID) != 0 && len(h.UUID) != 16 {
-		c.fail("hello")
+	if len(h.UUID) != 0 && len(h.UUID) != 16 {
+		c.fail("client uuid")
+	}
+	return c.endHandshake(fields, 4, "hello")
+}
+
+// endHandshake ends the decoding of a handshake's one array: fields beyond those
+// known are passed over, bytes behind the array are a fault.
+func (c *cursor) endHandshake(fields, known int, name string) error {
+	if fields < known {
+		c.fail(name)
+	}
+	c.skip(fields-known, "trailing fields")
+	if c.fault == "" && c.at < len(c.b) {
+		c.fail(name)
 	}
 	if c.fault != "" {
 		return &MalformedError{Field: c.fault}
@@ -209,17 +223,23 @@ func (p *PendingHello) OpenReply(rec []byte) (*HelloReply, error) {
 func decodeHelloReply(plain []byte) (*HelloReply, error) {
 	c := cursor{b: plain}
 	fields := c.array("hello reply")
-	r := &HelloReply{Code: Code(c.uint32("code"))}
-	r.Ticket = c.blob(TicketBytes, "ticket")
-	r.Up, r.Down = c.blob(16, "up key"), c.blob(16, "down key")
+	r := &HelloReply{Code: Code(c.uint16("code"))}
+	r.Ticket = c.secret(r.Code, TicketBytes, "ticket")
+	r.Up, r.Down = c.secret(r.Code, helloKeyBytes, "up key"), c.secret(r.Code, helloKeyBytes, "down key")
 	r.Time = c.uint("time")
-	if fields < 5 || r.Code == OK && (len(r.Ticket) != TicketBytes || len(r.Up) != 16 || len(r.Down) != 16) {
-		c.fail("hello reply")
-	}
-	if c.fault != "" {
-		return nil, &MalformedError{Field: c.fault}
+	if err := c.endHandshake(fields, 5, "hello reply"); err != nil {
+		return nil, err
 	}
 	return r, nil
+}
+
+// secret reads a ticket or key of size bytes, which only a refusal may lack.
+func (c *cursor) secret(code Code, size int, field string) []byte {
+	b := c.blob(size, field)
+	if code == OK && len(b) != size {
+		c.fail(field)
+	}
+	return b
 }
 
 // replyCipher keys the reply as RFC 9458 §4.4 does.

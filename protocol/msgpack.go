@@ -20,7 +20,7 @@ func (c *cursor) fail(field string) {
 
 // take returns the next n bytes.
 func (c *cursor) take(n int, field string) []byte {
-	if n > len(c.b)-c.at {
+	if uint(n) > uint(len(c.b)-c.at) {
 		c.fail(field)
 		return nil
 	}
@@ -70,6 +70,17 @@ func (c *cursor) uint32(field string) uint32 {
 	return uint32(v)
 }
 
+// uint16 reads an unsigned integer that must fit 16 bits: a larger one must not
+// be cut to another that means something.
+func (c *cursor) uint16(field string) uint16 {
+	v := c.uint(field)
+	if v > 1<<16-1 {
+		c.fail(field)
+		return 0
+	}
+	return uint16(v)
+}
+
 // blob reads a msgpack bin (or str) of at most limit bytes, borrowed.
 func (c *cursor) blob(limit int, field string) []byte {
 	head := c.take(1, field)
@@ -94,13 +105,17 @@ func (c *cursor) blob(limit int, field string) []byte {
 	return c.take(n, field)
 }
 
-// length reads a big-endian length of width bytes (1, 2 or 4).
+// lengthMax is above every length that can be right, and so small that an int of
+// 32 bits holds its double.
+const lengthMax = 1 << 28
+
+// length reads a big-endian length of width bytes (1, 2 or 4), cut to lengthMax.
 func (c *cursor) length(width int, field string) int {
-	n := 0
+	n := uint32(0)
 	for _, b := range c.take(width, field) {
-		n = n<<8 | int(b)
+		n = n<<8 | uint32(b)
 	}
-	return n
+	return int(min(n, lengthMax))
 }
 
 // array reads an array header. Every element takes at least a byte, so a count
@@ -200,33 +215,43 @@ func appendUint(dst []byte, v uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(dst, 0xcf), v)
 }
 
+// A length is never cut to fit its head, over the limits neither: what follows
+// would be read as fields, and who chooses a long string would choose them.
+
 // appendArray appends an array header.
 func appendArray(dst []byte, n int) []byte {
 	if n < 16 {
 		return append(dst, 0x90|byte(n))
 	}
-	return append(dst, 0xdc, byte(n>>8), byte(n))
+	return appendLength(dst, n, 0, 0xdc, 0xdd)
 }
 
 // appendBin appends b as msgpack bin; nil becomes the msgpack nil.
 func appendBin(dst, b []byte) []byte {
-	switch n := len(b); {
-	case b == nil:
+	if b == nil {
 		return append(dst, 0xc0)
-	case n < 1<<8:
-		dst = append(dst, 0xc4, byte(n))
-	default:
-		dst = append(dst, 0xc5, byte(n>>8), byte(n))
 	}
-	return append(dst, b...)
+	return append(appendLength(dst, len(b), 0xc4, 0xc5, 0xc6), b...)
 }
 
 // appendString appends s as msgpack str.
-func appendString(dst []byte, s string) []byte {
+func appendString(dst, s []byte) []byte {
 	if len(s) < 32 {
 		dst = append(dst, 0xa0|byte(len(s)))
 	} else {
-		dst = append(dst, 0xd9, byte(len(s)))
+		dst = appendLength(dst, len(s), 0xd9, 0xda, 0xdb)
 	}
 	return append(dst, s...)
+}
+
+// appendLength appends n behind the first of the three heads that is there and
+// wide enough: for 8 bits (0: none), 16 or 32.
+func appendLength(dst []byte, n int, head8, head16, head32 byte) []byte {
+	switch {
+	case n < 1<<8 && head8 != 0:
+		return append(dst, head8, byte(n))
+	case n < 1<<16:
+		return append(dst, head16, byte(n>>8), byte(n))
+	}
+	return binary.BigEndian.AppendUint32(append(dst, head32), uint32(n))
 }

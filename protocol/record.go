@@ -55,7 +55,8 @@ func putHeader(b []byte, kind byte, length int) {
 
 // Reject reasons, the body of a Reject record.
 const (
-	// RejectTicket: the ticket is unknown, expired or of an older password.
+	// RejectTicket: the ticket has expired or its key is gone, or the record does
+	// not open under it.
 	// The client forgets it and makes a new handshake.
 	RejectTicket = 1
 	// RejectMalformed: the record could not be read. The connection closes.

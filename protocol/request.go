@@ -52,7 +52,7 @@ type CheckIn struct {
 	Validation []byte   // domain, application id or process name [PRJ-5]
 	Instances  uint32   // for concurrent-instance, else 0
 	BootClock  uint64   // milliseconds since the device started
-	KnownCert  uint64   // first 8 bytes of the certificate root the device holds, 0: none
+	KnownCert  uint64   // first 8 bytes of the SHA-256 of the proof that the device holds, 0: none
 }
 
 // Decoder decodes messages into arenas that it reuses: no allocation in steady
@@ -68,13 +68,18 @@ func (d *Decoder) Reset() {
 	d.lines, d.checkIns, d.modules = d.lines[:0], d.checkIns[:0], d.modules[:0]
 }
 
-// MalformedError says which field of which message could not be read.
+// MalformedError says which field of which message could not be read. Kind is 0
+// in a handshake, and when the type itself could not be read.
 type MalformedError struct {
 	Kind  uint8
 	Field string
 }
 
+// Error names the field.
 func (e *MalformedError) Error() string {
+	if e.Kind == 0 {
+		return fmt.Sprintf("field %q is missing, of the wrong type or out of bounds", e.Field)
+	}
 	return fmt.Sprintf("message type %d: field %q is missing, of the wrong type or out of bounds", e.Kind, e.Field)
 }
 
@@ -82,8 +87,7 @@ func (e *MalformedError) Error() string {
 func (d *Decoder) Request(b []byte, r *Request) (rest []byte, err error) {
 	c := cursor{b: b}
 	fields := c.array("message")
-	r.Kind = uint8(min(c.uint("type"), 255))
-	r.ID = c.uint32("request id")
+	*r = Request{Kind: uint8(min(c.uint("type"), 255)), ID: c.uint32("request id")}
 	known := 2
 	switch r.Kind {
 	case KindReport:
@@ -135,12 +139,13 @@ func (d *Decoder) reportLines(c *cursor, r *Request) {
 	first := len(d.lines)
 	for range n {
 		fields := c.array("line")
-		line := Line{Slot: c.uint32("slot")}
-		module, count := c.uint32("module"), c.uint32("count")
-		if fields < 3 || module > 1<<16-1 || count > MaxLineCount {
+		line := Line{Slot: c.uint32("slot"), Module: c.uint16("module"), Count: c.uint32("count")}
+		if line.Count > MaxLineCount {
+			c.fail("count")
+		}
+		if fields < 3 {
 			c.fail("line")
 		}
-		line.Module, line.Count = uint16(module), count
 		c.skip(fields-3, "line")
 		if c.fault != "" {
 			return
@@ -209,16 +214,16 @@ func appendChange(dst []byte, r *Request) []byte {
 }
 
 func appendCheckIn(dst []byte, in *CheckIn) []byte {
-	dst = appendString(dst, string(in.Product))
+	dst = appendString(dst, in.Product)
 	dst = appendUint(dst, uint64(in.Version))
-	dst = appendString(dst, string(in.Edition))
-	dst = appendString(dst, string(in.Deployment))
+	dst = appendString(dst, in.Edition)
+	dst = appendString(dst, in.Deployment)
 	dst = appendArray(dst, len(in.Modules))
 	for _, m := range in.Modules {
-		dst = appendString(dst, string(m))
+		dst = appendString(dst, m)
 	}
 	dst = appendUint(dst, uint64(in.ChargeWay))
-	dst = appendString(dst, string(in.Validation))
+	dst = appendString(dst, in.Validation)
 	dst = appendUint(dst, uint64(in.Instances))
 	dst = appendUint(dst, in.BootClock)
 	return appendUint(dst, in.KnownCert)

@@ -158,6 +158,9 @@ func (s *Store) openJournal(path string, from uint64, opt Options) error {
 	if err != nil {
 		return fmt.Errorf("journal in %s: %w", path, err)
 	}
+	if torn := s.Journal.Found.Torn; torn.Bytes > 0 {
+		opt.Log.Warn("the journal ended in an entry that was never acknowledged, as after a power cut or kill; it was dropped", "file", torn.File, "offset", torn.Offset, "bytes", torn.Bytes)
+	}
 	if err := s.Core.Start(s.Journal.LastIndex()); err != nil {
 		return errors.Join(err, s.Journal.Close())
 	}

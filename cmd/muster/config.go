@@ -24,6 +24,7 @@ type serveConfig struct {
 	Data           string
 	Listen         string
 	Admin          string
+	AdminHosts     []string
 	VendorKeys     []string
 	Binding        string
 	Loops          int
@@ -39,6 +40,7 @@ func (c *serveConfig) flags(f *pflag.FlagSet) {
 	f.StringVar(&c.Data, "data", "./muster-data", "data directory, made at the first start")
 	f.StringVar(&c.Listen, "listen", ":4808", "address for devices (TCP)")
 	f.StringVar(&c.Admin, "admin", "127.0.0.1:48080", "address of the admin API")
+	f.StringSliceVar(&c.AdminHosts, "admin-host", nil, "name under which the admin API is reached, beside loopback names and IP addresses")
 	f.StringSliceVar(&c.VendorKeys, "vendor-key", nil, "file with a vendor's public key to trust; may be given several times")
 	f.StringVar(&c.Binding, "binding", "hardware", "how a new server is bound: hardware, or key for containers and clusters")
 	f.IntVar(&c.Loops, "loops", server.LoopsDefault(), "event loops for devices")

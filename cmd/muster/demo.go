@@ -147,6 +147,9 @@ func (d *demo) drive(ctx context.Context, server *bench.Server) (*bench.Fleet, e
 			fmt.Fprintln(d.out)
 			return fleet, err
 		case now := <-tick.C:
+			if ctx.Err() != nil {
+				continue // the last answers are on their way
+			}
 			total := fleet.Told.Granted.Load() + fleet.Told.Reports.Load() + fleet.Told.Refused.Load()
 			d.line(ctx, server, fleet, now.Sub(began), float64(total-before)/now.Sub(last).Seconds())
 			last, before = now, total

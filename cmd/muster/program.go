@@ -11,9 +11,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"muster/engine"
@@ -34,7 +32,8 @@ type program struct {
 	store    *storage.Store
 	decider  *server.Decider
 	front    *server.Server
-	ready    atomic.Bool
+	admin    adminPlane
+	url      string // of the admin API
 	failed   chan error // the server can't go on
 }
 
@@ -63,6 +62,9 @@ func start(config serveConfig, log *slog.Logger) (p *program, err error) {
 	if err = p.openFront(); err != nil {
 		return p, err
 	}
+	if err = p.openAdmin(); err != nil {
+		return p, err
+	}
 	if err = p.recover(); err != nil {
 		return p, err
 	}
@@ -74,7 +76,7 @@ func wallClock() int64 { return time.Now().UnixNano() }
 
 // openFront opens the device port.
 func (p *program) openFront() error {
-	tickets, err := server.OpenTicketKeys(filepath.Join(p.config.Data, "ticket-keys.json"), time.Now(), storage.WriteFile)
+	tickets, err := server.OpenTicketKeys(p.path("ticket-keys.json"), time.Now(), storage.WriteFile)
 	if err != nil {
 		return err
 	}
@@ -109,8 +111,8 @@ func (p *program) recover() error {
 		Now:  wallClock, Log: p.log, Loops: p.config.Loops,
 	})
 	go p.decider.Run()
+	p.admin.serving.Store(&serving{p.store.Core, p.decider, p.store})
 	p.front.Serve(p.store.Core, p.decider)
-	p.ready.Store(true)
 	p.log.Info("state recovered", "index", p.store.Journal.LastIndex(), "devices", p.store.Core.Devices(), "took", time.Since(began).Round(time.Millisecond).String())
 	return nil
 }
@@ -134,20 +136,23 @@ const closeTimeout = 5 * time.Second
 
 // Close drains, writes a last checkpoint and seals the journal.
 func (p *program) Close() error {
-	p.ready.Store(false)
-	p.front.Quiesce()
-	err := p.decider.Stop()
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
+	p.front.Quiesce()
+	err := p.closeAdmin(ctx)
+	err = errors.Join(err, p.decider.Stop())
 	p.front.Flush(ctx)
 	return errors.Join(err, p.front.Stop(ctx), p.store.Close(), p.dir.Close())
 }
 
 // abandon gives back what a failed start took.
 func (p *program) abandon() {
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	defer cancel()
+	if p.admin.http != nil {
+		_ = p.closeAdmin(ctx)
+	}
 	if p.front != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
-		defer cancel()
 		_ = p.front.Stop(ctx)
 	}
 	if p.dir != nil {
@@ -160,12 +165,12 @@ func (p *program) announce(w io.Writer) {
 	fmt.Fprintf(w, "muster %s\n", version)
 	fmt.Fprintf(w, "  server UUID   %s (%s binding)\n", p.identity.Public.UUID(), p.identity.Public.Mode)
 	fmt.Fprintf(w, "  devices       %s\n", p.front.Addr())
-	fmt.Fprintf(w, "  admin API     http://%s\n", p.config.Admin)
+	fmt.Fprintf(w, "  admin API     %s\n", p.url)
 	fmt.Fprintf(w, "  data          %s\n", p.config.Data)
 	if len(p.store.Core.Catalog().VendorKeys) == 0 && len(p.config.VendorKeys) == 0 {
 		fmt.Fprintf(w, "  no vendor key is trusted yet, so no license can be imported:\n    muster vendor-key add FILE.pub\n")
 	}
-	if path := filepath.Join(p.config.Data, "setup-code"); p.dir.Fresh {
+	if path := p.path(setupFile); p.dir.Fresh {
 		fmt.Fprintf(w, "  first start: the one-time setup code is in %s\n", path)
 	}
 	fmt.Fprintln(w, "ready")

@@ -1,0 +1,203 @@
+package admin
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+// access is what a route answers to a valid request of each caller. ok stands for
+// the route's own success.
+type access struct {
+	method, target                   string
+	in                               body
+	anonymous, metrics, reads, wrote int
+}
+
+const (
+	ok      = http.StatusOK
+	created = http.StatusCreated
+	gone    = http.StatusNoContent
+	who     = http.StatusUnauthorized
+	not     = http.StatusForbidden
+)
+
+// accessTable has a line for every route; TestAccess checks that none is missing.
+func (b *bed) accessTable(project string) []access {
+	public, err := b.vendor.Public().MarshalText()
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return []access{
+		{"GET", "/", noBody, ok, ok, ok, ok},
+		{"GET", "/healthz", noBody, ok, ok, ok, ok},
+		{"GET", "/readyz", noBody, ok, ok, ok, ok},
+		{"GET", "/metrics", noBody, who, ok, ok, ok},
+		{"POST", "/api/v1/setup", jsonBody(`{"code": "open-sesame"}`), created, created, created, created},
+		{"GET", "/api/v1/tokens", noBody, who, not, not, ok},
+		{"POST", "/api/v1/tokens", jsonBody(`{"name": "n", "scope": "read"}`), who, not, not, created},
+		{"DELETE", "/api/v1/tokens/1", noBody, who, not, not, gone},
+		{"GET", "/api/v1/server", noBody, who, not, ok, ok},
+		{"PUT", "/api/v1/server/addresses", jsonBody(`{"addresses": []}`), who, not, not, ok},
+		{"GET", "/api/v1/vendor-keys", noBody, who, not, ok, ok},
+		{"POST", "/api/v1/vendor-keys", text(public), who, not, not, ok},
+		{"GET", "/api/v1/license-files", noBody, who, not, ok, ok},
+		{"POST", "/api/v1/license-files", text(b.licenseText("7007", "2001")), who, not, not, created},
+		{"GET", "/api/v1/license-files/1001", noBody, who, not, ok, ok},
+		{"GET", "/api/v1/license-files/1001/text", noBody, who, not, ok, ok},
+		{"GET", "/api/v1/items", noBody, who, not, ok, ok},
+		{"GET", "/api/v1/items/1001/scan", noBody, who, not, ok, ok},
+		{"GET", "/api/v1/projects", noBody, who, not, ok, ok},
+		{"POST", "/api/v1/projects", jsonBody(`{"name": "n"}`), who, not, not, created},
+		{"GET", "/api/v1/projects/" + project, noBody, who, not, ok, ok},
+		{"PATCH", "/api/v1/projects/" + project, jsonBody(`{"name": "n"}`), who, not, not, ok},
+		{"GET", "/api/v1/projects/" + project + "/key", noBody, who, not, not, ok}, // it holds the password
+	}
+}
+
+// Every route against every kind of caller.
+func TestAccess(t *testing.T) {
+	b := newBed(t)
+	project := b.imported()
+	b.token(ScopeRead) // number 1, which the table revokes
+	metrics, read, write := b.token(ScopeMetrics), b.token(ScopeRead), b.token(ScopeWrite)
+	seen := map[string]bool{}
+	for _, row := range b.accessTable(project) {
+		for _, c := range []struct {
+			name, token string
+			status      int
+		}{
+			{"anonymous", "", row.anonymous},
+			{"a wrong token", metrics + "x", max(row.anonymous, min(row.metrics, who))},
+			{"metrics", metrics, row.metrics},
+			{"read", read, row.reads},
+			{"write", write, row.wrote},
+		} {
+			b.setupCode = "open-sesame"
+			if answer := b.send(request(c.token, row.method, row.target, row.in)); answer.StatusCode != c.status {
+				t.Errorf("%s %s with %s: %d, want %d", row.method, row.target, c.name, answer.StatusCode, c.status)
+			}
+		}
+		seen[b.routeOf(row)] = true
+	}
+	for _, rt := range b.admin.routes() {
+		if !seen[rt.method+" "+rt.path] {
+			t.Errorf("%s %s has no line in the table", rt.method, rt.path)
+		}
+	}
+}
+
+// routeOf is the route that serves a line of the table.
+func (b *bed) routeOf(row access) string {
+	mux := http.NewServeMux()
+	for _, rt := range b.admin.routes() {
+		mux.HandleFunc(rt.method+" "+rt.path, func(http.ResponseWriter, *http.Request) {})
+	}
+	_, pattern := mux.Handler(request("", row.method, row.target, noBody))
+	return pattern
+}
+
+func TestUnauthorizedSaysHow(t *testing.T) {
+	b := newBed(t)
+	for _, header := range []string{"", "Bearer", "Bearer ", "Basic YTpi", "Bearer nonsense"} {
+		r := request("", "GET", "/api/v1/items", noBody)
+		if header != "" {
+			r.Header.Set("Authorization", header)
+		}
+		answer := b.send(r)
+		if answer.StatusCode != who || !strings.HasPrefix(answer.Header.Get("WWW-Authenticate"), "Bearer") {
+			t.Errorf("Authorization %q: %d, WWW-Authenticate %q", header, answer.StatusCode, answer.Header.Get("WWW-Authenticate"))
+		}
+	}
+}
+
+// Without a token of the machine, the empty token must not be one.
+func TestNoLocalToken(t *testing.T) {
+	b := newBed(t)
+	c := b.config()
+	c.LocalToken = ""
+	b.handler = New(c).Handler()
+	r := request("", "GET", "/api/v1/items", noBody)
+	r.Header.Set("Authorization", "Bearer  ")
+	if answer := b.send(r); answer.StatusCode != who {
+		t.Errorf("an empty token: %d", answer.StatusCode)
+	}
+}
+
+// A name that was made to point here (DNS rebinding) is not ours.
+func TestHost(t *testing.T) {
+	b := newBed(t)
+	for host, status := range map[string]int{
+		"localhost": ok, "localhost:48080": ok, "LOCALHOST": ok, "muster.localhost:1": ok, "127.0.0.1:48080": ok, "[::1]:48080": ok,
+		"[::1]": ok, "10.0.0.5": ok, "licenses.example.com": ok, "Licenses.Example.Com:443": ok,
+		"evil.example": 421, "localhost.evil.example": 421, "notlocalhost": 421, "10.0.0.5.evil.example:80": 421, "": 421,
+	} {
+		r := request("", "GET", "/healthz", noBody)
+		r.Host = host
+		if answer := b.send(r); answer.StatusCode != status {
+			t.Errorf("Host %q: %d, want %d", host, answer.StatusCode, status)
+		}
+	}
+	r := request(localToken, "GET", "/api/v1/items", noBody)
+	r.Host = "evil.example"
+	if p := b.problem(r); p.Kind() != "unknown-host" {
+		t.Errorf("problem %+v", p)
+	}
+}
+
+func TestCrossOrigin(t *testing.T) {
+	b := newBed(t)
+	for _, c := range []struct {
+		header, value, method string
+		status                int
+	}{
+		{"Sec-Fetch-Site", "cross-site", "POST", not},
+		{"Sec-Fetch-Site", "same-site", "POST", not},
+		{"Origin", "https://evil.example", "POST", not},
+		{"Sec-Fetch-Site", "same-origin", "POST", created},
+		{"Origin", "http://10.0.0.5:48080", "POST", created},
+		{"Sec-Fetch-Site", "cross-site", "GET", ok},
+	} {
+		r := request(localToken, c.method, "/api/v1/tokens", jsonBody(`{"name": "n", "scope": "read"}`))
+		r.Header.Set(c.header, c.value)
+		if answer := b.send(r); answer.StatusCode != c.status {
+			t.Errorf("%s with %s %s: %d, want %d", c.method, c.header, c.value, answer.StatusCode, c.status)
+		}
+	}
+}
+
+func TestHeaders(t *testing.T) {
+	b := newBed(t)
+	for _, target := range []string{"/", "/api/v1/items", "/metrics", "/nowhere"} {
+		h := b.send(request(localToken, "GET", target, noBody)).Header
+		for name, value := range map[string]string{
+			"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "no-referrer",
+			"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+		} {
+			if h.Get(name) != value {
+				t.Errorf("%s: %s is %q, want %q", target, name, h.Get(name), value)
+			}
+		}
+	}
+}
+
+// Metrics are open to this machine, but not to whom a proxy on it forwards.
+func TestMetricsLoopback(t *testing.T) {
+	b := newBed(t)
+	for _, c := range []struct {
+		remote, header string
+		status         int
+	}{
+		{"127.0.0.1:1", "", ok}, {"[::1]:1", "", ok}, {"[::ffff:127.0.0.1]:1", "", ok}, {"10.0.0.77:1", "", who},
+		{"127.0.0.1:1", "X-Forwarded-For", who}, {"127.0.0.1:1", "Forwarded", who}, {"127.0.0.1:1", "Authorization", who},
+	} {
+		r := request("", "GET", "/metrics", noBody)
+		r.RemoteAddr = c.remote
+		if c.header != "" {
+			r.Header.Set(c.header, "Bearer wrong")
+		}
+		if answer := b.send(r); answer.StatusCode != c.status {
+			t.Errorf("from %s with %q: %d, want %d", c.remote, c.header, answer.StatusCode, c.status)
+		}
+	}
+}

@@ -1,0 +1,45 @@
+package admin
+
+import (
+	"log/slog"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+func (a *Admin) healthRoutes() []route {
+	return []route{
+		{method: "GET", path: "/{$}", handle: hint},
+		{method: "GET", path: "/healthz", handle: alive},
+		{method: "GET", path: "/readyz", handle: a.ready},
+		{method: "GET", path: "/metrics", scope: ScopeMetrics, query: []string{"name[]"}, handle: a.metrics()},
+	}
+}
+
+func hint(w http.ResponseWriter, _ *http.Request) error {
+	return writeText(w, http.StatusOK, []byte("muster, a license server. The API begins at /api/v1/ and is described in docs/API.md.\n"))
+}
+
+func alive(w http.ResponseWriter, _ *http.Request) error {
+	return writeText(w, http.StatusOK, []byte("ok\n"))
+}
+
+func (a *Admin) ready(w http.ResponseWriter, _ *http.Request) error {
+	if !a.isReady() {
+		return notReady()
+	}
+	return writeText(w, http.StatusOK, []byte("ready\n"))
+}
+
+func (a *Admin) isReady() bool { return a.Catalog() != nil && a.Ready() }
+
+func (a *Admin) metrics() func(http.ResponseWriter, *http.Request) error {
+	handler := promhttp.HandlerFor(a.Metrics, promhttp.HandlerOpts{
+		ErrorHandling: promhttp.ContinueOnError, // what can be read is shown, the rest is logged
+		ErrorLog:      slog.NewLogLogger(a.Log.Handler(), slog.LevelError),
+	})
+	return func(w http.ResponseWriter, r *http.Request) error {
+		handler.ServeHTTP(w, r)
+		return nil
+	}
+}

@@ -1,0 +1,130 @@
+package admin
+
+import (
+	"context"
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"muster/engine"
+)
+
+const wantMetrics = `# HELP muster_decisions_total Check-ins and reports decided since the process started, by project (empty: none) and code (0: granted or accepted).
+# TYPE muster_decisions_total counter
+muster_decisions_total{code="0",project="2001-100001"} 2
+muster_decisions_total{code="101",project=""} 2
+muster_decisions_total{code="120",project="2001-100001"} 3
+# HELP muster_item_expiry_timestamp_seconds When the item expires, before its grace.
+# TYPE muster_item_expiry_timestamp_seconds gauge
+muster_item_expiry_timestamp_seconds{item="1001/device-yearly"} 1.8302976e+09
+muster_item_expiry_timestamp_seconds{item="1001/scan"} 1.8302976e+09
+# HELP muster_item_limit Quota with tolerance; from there on devices get error 120.
+# TYPE muster_item_limit gauge
+muster_item_limit{item="1001/device-yearly"} 110
+muster_item_limit{item="1001/scan"} 105
+# HELP muster_item_quota Quota of the item, in the unit of its charge way.
+# TYPE muster_item_quota gauge
+muster_item_quota{item="1001/device-yearly"} 100
+muster_item_quota{item="1001/scan"} 100
+# HELP muster_item_seats Devices that hold a seat; of scan and page items, a grant that still lasts.
+# TYPE muster_item_seats gauge
+muster_item_seats{item="1001/device-yearly"} 0
+muster_item_seats{item="1001/scan"} 1
+# HELP muster_item_uses Scans or pages counted in the item's life.
+# TYPE muster_item_uses gauge
+muster_item_uses{item="1001/device-yearly"} 0
+muster_item_uses{item="1001/scan"} 12
+`
+
+func TestMetrics(t *testing.T) { // [STAT-3]
+	b := newBed(t)
+	b.scans(b.imported(), 12)
+	err := b.Do(context.Background(), func(c *engine.Core) error {
+		for range 3 {
+			c.Deny(1, 120)
+		}
+		c.Deny(0, 101)
+		c.Deny(77, 101) // a project that the catalog does not have
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer := b.send(request(localToken, "GET", "/metrics", noBody))
+	got, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != wantMetrics {
+		t.Errorf("metrics:\n%s\nwant:\n%s", got, wantMetrics)
+	}
+}
+
+func runtimeSource() RuntimeSource {
+	return RuntimeSource{
+		Histograms: []RuntimeHistogram{{
+			Name: "muster_commit_seconds", Help: "Time to write and sync a batch.",
+			Snapshot: func() (uint64, float64, map[float64]uint64) { return 3, 0.5, map[float64]uint64{0.1: 2, 1: 3} },
+		}},
+		Counters: []RuntimeValue{{"muster_journal_entries_total", "Journal entries written.", func() float64 { return 42 }}},
+		Gauges:   []RuntimeValue{{"muster_connections", "Open connections of devices.", func() float64 { return 7 }}},
+	}
+}
+
+func TestRuntimeCollector(t *testing.T) {
+	want := `# HELP muster_commit_seconds Time to write and sync a batch.
+# TYPE muster_commit_seconds histogram
+muster_commit_seconds_bucket{le="0.1"} 2
+muster_commit_seconds_bucket{le="1"} 3
+muster_commit_seconds_bucket{le="+Inf"} 3
+muster_commit_seconds_sum 0.5
+muster_commit_seconds_count 3
+# HELP muster_connections Open connections of devices.
+# TYPE muster_connections gauge
+muster_connections 7
+# HELP muster_journal_entries_total Journal entries written.
+# TYPE muster_journal_entries_total counter
+muster_journal_entries_total 42
+`
+	if err := testutil.CollectAndCompare(NewRuntimeCollector(runtimeSource()), strings.NewReader(want)); err != nil {
+		t.Error(err)
+	}
+}
+
+// All that is shown keeps to the conventions of Prometheus.
+func TestMetricsLint(t *testing.T) {
+	b := newBed(t)
+	b.scans(b.imported(), 12)
+	c := b.config()
+	c.Metrics = NewRegistry("test")
+	New(c)
+	c.Metrics.MustRegister(NewRuntimeCollector(runtimeSource()))
+	problems, err := testutil.GatherAndLint(c.Metrics)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range problems {
+		if strings.HasPrefix(p.Metric, "muster_") {
+			t.Errorf("%s: %s", p.Metric, p.Text)
+		}
+	}
+	for _, name := range []string{"muster_build_info", "muster_item_uses", "muster_commit_seconds", "go_goroutines"} {
+		if n, err := testutil.GatherAndCount(c.Metrics, name); err != nil || n == 0 {
+			t.Errorf("%s: %d, %v", name, n, err)
+		}
+	}
+}
+
+// Before recovery there is nothing to show, and no panic.
+func TestMetricsStarting(t *testing.T) {
+	b := newBed(t)
+	b.recovering = true
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(&collector{b.admin})
+	if n, err := testutil.GatherAndCount(registry); err != nil || n != 0 {
+		t.Errorf("%d metrics, %v", n, err)
+	}
+}

@@ -1,0 +1,87 @@
+package admin
+
+import (
+	"context"
+	"encoding/hex"
+	"net/http"
+	"time"
+
+	"muster/engine"
+)
+
+func (a *Admin) serverRoutes() []route {
+	return []route{
+		{method: "GET", path: "/api/v1/server", scope: ScopeRead, handle: a.showServer},
+		{method: "PUT", path: "/api/v1/server/addresses", scope: ScopeWrite, bodyMax: textMax, handle: a.setAddresses},
+	}
+}
+
+// Server is what there is to say about the server itself [OPS-1].
+type Server struct {
+	UUID          string    `json:"uuid"`    // what a vendor activates a license for [SRV-1]
+	Binding       string    `json:"binding"` // hardware or key [SRV-2]
+	Version       string    `json:"version"`
+	State         string    `json:"state"` // starting, serving, or not serving
+	Ready         bool      `json:"ready"` // devices are served
+	Started       time.Time `json:"started"`
+	DeviceAddress string    `json:"deviceAddress"` // host:port where devices are served
+	HandshakeKey  string    `json:"handshakeKey"`  // hexadecimal, 32 bytes
+	Moved         bool      `json:"moved"`         // it woke on another machine: licenses bound to the old UUID are suspended
+	Addresses     Addresses `json:"addresses"`
+	Counts        *Counts   `json:"counts,omitempty"` // missing while the server does not serve
+}
+
+// Counts says how much a server has.
+type Counts struct {
+	LicenseFiles int    `json:"licenseFiles"`
+	Items        int    `json:"items"`
+	Projects     int    `json:"projects"`
+	Devices      uint32 `json:"devices"` // device streams, see [CLI-9]
+}
+
+func (a *Admin) showServer(w http.ResponseWriter, r *http.Request) error {
+	answer := Server{
+		UUID: a.Server.String(), Binding: a.Mode.String(), Version: a.Version,
+		State: a.state(), Ready: a.isReady(), Started: a.Started.UTC().Truncate(time.Second),
+		DeviceAddress: a.DeviceAddr(), HandshakeKey: hex.EncodeToString(a.HandshakeKey[:]), Moved: a.Moved,
+	}
+	catalog := a.Catalog()
+	answer.Addresses = a.addressesOf(catalog, r)
+	if catalog != nil && answer.Ready { // at a stop the rest is still answered
+		counts, err := a.counts(r.Context(), catalog)
+		if err != nil {
+			return err
+		}
+		answer.Counts = counts
+	}
+	return writeJSON(w, http.StatusOK, answer)
+}
+
+func (a *Admin) state() string {
+	switch {
+	case a.Catalog() == nil:
+		return "starting"
+	case !a.Ready():
+		return "not serving"
+	}
+	return "serving"
+}
+
+func (a *Admin) counts(ctx context.Context, catalog *engine.Catalog) (*Counts, error) {
+	n := &Counts{LicenseFiles: len(catalog.Licenses)}
+	for _, item := range catalog.Items {
+		if item != nil {
+			n.Items++
+		}
+	}
+	for _, p := range catalog.Projects {
+		if p != nil {
+			n.Projects++
+		}
+	}
+	err := a.edit(ctx, func(c *engine.Core) error { // the table is the decider's
+		n.Devices = c.Devices()
+		return nil
+	})
+	return n, err
+}

@@ -1,0 +1,92 @@
+package admin
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+)
+
+func (a *Admin) setupRoutes() []route {
+	return []route{
+		{method: "POST", path: "/api/v1/setup", bodyMax: textMax, handle: a.exchangeCode},
+	}
+}
+
+// Setup is what the one-time code is exchanged with for a token [OPS-2].
+type Setup struct {
+	Code string `json:"code"`
+}
+
+// setupGuard lets one attempt at the code happen at a time, and makes everybody
+// wait after a wrong one. The code has 160 random bits; waiting keeps shorter
+// ones safe too, and shows in the log.
+type setupGuard struct {
+	mutex    sync.Mutex
+	failures int
+	until    int64 // unix nanoseconds; no attempt is looked at before
+}
+
+const setupWaitMax = 64 * time.Second
+
+// failed takes note of a wrong code: the wait is 1 s, then doubles up to setupWaitMax.
+func (g *setupGuard) failed(now int64) {
+	wait := min(time.Second<<min(g.failures, 6), setupWaitMax)
+	g.failures++
+	g.until = now + int64(wait)
+}
+
+func (a *Admin) exchangeCode(w http.ResponseWriter, r *http.Request) error {
+	var in Setup
+	if err := readJSON(r, &in); err != nil {
+		return err
+	}
+	a.setup.mutex.Lock()
+	defer a.setup.mutex.Unlock()
+	if err := a.checkCode(w, in.Code); err != nil {
+		return err
+	}
+	token, err := a.finishSetup(r.Context())
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusCreated, token)
+}
+
+func (a *Admin) checkCode(w http.ResponseWriter, given string) error {
+	now := a.Now()
+	if wait := time.Duration(a.setup.until - now); wait > 0 {
+		seconds := int64((wait + time.Second - 1) / time.Second)
+		w.Header().Set("Retry-After", strconv.FormatInt(seconds, 10))
+		return refusal(http.StatusTooManyRequests, "too-many-attempts", "a wrong setup code was given; try again in %d s", seconds)
+	}
+	code := a.SetupCode()
+	if code == "" {
+		return refusal(http.StatusConflict, "setup-done", "this server is set up already; \"muster token create\" on its machine makes a new token")
+	}
+	want, got := sha256.Sum256([]byte(code)), sha256.Sum256([]byte(given))
+	if subtle.ConstantTimeCompare(want[:], got[:]) != 1 {
+		a.setup.failed(now)
+		a.Log.Warn("wrong setup code", "failures", a.setup.failures)
+		return refusal(http.StatusForbidden, "wrong-setup-code", "that is not the setup code; it stands in the file that the server named at its first start")
+	}
+	return nil
+}
+
+// finishSetup makes the token, then uses the code up. If that fails the token
+// goes too: a code that is still good must not have been worth one.
+func (a *Admin) finishSetup(ctx context.Context) (*Token, error) {
+	token, err := a.makeToken(ctx, "setup", ScopeWrite, 0)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.SetupDone(); err != nil {
+		return nil, errors.Join(err, a.revokeToken(context.WithoutCancel(ctx), token.ID))
+	}
+	a.setup.failures = 0
+	return token, nil
+}

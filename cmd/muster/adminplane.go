@@ -1,0 +1,200 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"muster/admin"
+	"muster/engine"
+	"muster/engine/server"
+	"muster/storage"
+)
+
+// Files in the data directory with which the machine's own CLI finds the
+// server, and with which a newcomer sets it up. All are 0600.
+const (
+	urlFile   = "admin.url"
+	tokenFile = "local.token"
+	setupFile = "setup-code"
+)
+
+// adminPlane is the HTTP side of a program.
+type adminPlane struct {
+	listener net.Listener
+	http     *http.Server
+	serving  atomic.Pointer[serving] // nil until the state is recovered
+}
+
+// serving is what exists once the state is recovered.
+type serving struct {
+	core    *engine.Core
+	decider *server.Decider
+	store   *storage.Store
+}
+
+// Do implements admin.Ledger.
+func (a *adminPlane) Do(ctx context.Context, f func(*engine.Core) error) error {
+	s := a.serving.Load()
+	if s == nil {
+		return admin.ErrUnavailable
+	}
+	err := s.decider.Do(ctx, f)
+	if errors.Is(err, server.ErrStopping) {
+		return fmt.Errorf("%w: %w", admin.ErrUnavailable, err)
+	}
+	return err
+}
+
+func (a *adminPlane) catalog() *engine.Catalog {
+	if s := a.serving.Load(); s != nil {
+		return s.core.Catalog()
+	}
+	return nil
+}
+
+func (a *adminPlane) tallies(visit func(uint32, engine.Code, uint64)) {
+	if s := a.serving.Load(); s != nil {
+		s.core.Tallies(visit)
+	}
+}
+
+// openAdmin opens the admin port. The API answers 503 until the state is recovered.
+func (p *program) openAdmin() error {
+	l, err := net.Listen("tcp", p.config.Admin)
+	if err != nil {
+		return fmt.Errorf("admin API: %w; choose another --admin address, or stop what uses it", err)
+	}
+	token, err := secretFile(p.path(tokenFile))
+	if err != nil {
+		l.Close()
+		return err
+	}
+	if p.dir.Fresh {
+		if _, err := secretFile(p.path(setupFile)); err != nil {
+			l.Close()
+			return err
+		}
+	}
+	p.admin.listener = l
+	p.url = "http://" + reachable(l.Addr().String())
+	if err := storage.WriteFile(p.path(urlFile), []byte(p.url+"\n"), 0o600); err != nil {
+		l.Close()
+		return err
+	}
+	api := admin.New(p.adminConfig(token))
+	api.Metrics.MustRegister(admin.NewRuntimeCollector(p.runtimeSource()))
+	p.admin.http = &http.Server{
+		Handler: api.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute,
+		WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
+	}
+	go func() {
+		if err := p.admin.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			p.log.Error("the admin API ended; devices are served on", "error", err)
+		}
+	}()
+	return nil
+}
+
+// reachable turns an address that listens everywhere into one to connect to.
+func reachable(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if ip := net.ParseIP(host); err == nil && (host == "" || ip != nil && ip.IsUnspecified()) {
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	return addr
+}
+
+func (p *program) adminConfig(token string) admin.Config {
+	return admin.Config{
+		Ledger: &p.admin, Catalog: p.admin.catalog, Tallies: p.admin.tallies,
+		Ready: p.front.Ready, Now: wallClock, Version: version, Started: time.Now(),
+		HandshakeKey: p.identity.Public.HandshakeKey, Server: p.identity.Public.UUID(), Mode: p.identity.Public.Mode, Moved: p.identity.Moved,
+		DeviceAddr: func() string { return p.front.Addr().String() },
+		Hosts:      p.config.AdminHosts, LocalToken: token,
+		SetupCode: func() string {
+			code, _ := os.ReadFile(p.path(setupFile)) // gone: used up
+			return strings.TrimSpace(string(code))
+		},
+		SetupDone: func() error { return os.Remove(p.path(setupFile)) },
+		Log:       p.log,
+	}
+}
+
+func (p *program) path(name string) string { return filepath.Join(p.config.Data, name) }
+
+// closeAdmin lets requests under way end.
+func (p *program) closeAdmin(ctx context.Context) error {
+	_ = os.Remove(p.path(urlFile)) // no server to find there any more
+	return p.admin.http.Shutdown(ctx)
+}
+
+// runtimeSource is what the process shows in metrics beside licensing.
+func (p *program) runtimeSource() admin.RuntimeSource {
+	var none server.DeciderStats
+	stats := func() *server.DeciderStats {
+		if s := p.admin.serving.Load(); s != nil {
+			return &s.decider.Stats
+		}
+		return &none
+	}
+	histogram := func(name, help string, of func(*server.DeciderStats) *server.Histogram) admin.RuntimeHistogram {
+		return admin.RuntimeHistogram{Name: name, Help: help, Snapshot: func() (uint64, float64, map[float64]uint64) { return of(stats()).Snapshot() }}
+	}
+	value := func(name, help string, of func() float64) admin.RuntimeValue {
+		return admin.RuntimeValue{Name: name, Help: help, Value: of}
+	}
+	count := func(name, help string, n *atomic.Uint64) admin.RuntimeValue {
+		return value(name, help, func() float64 { return float64(n.Load()) })
+	}
+	decided := func(name, help string, of func(*server.DeciderStats) *atomic.Uint64) admin.RuntimeValue {
+		return value(name, help, func() float64 { return float64(of(stats()).Load()) })
+	}
+	f := &p.front.Stats
+	return admin.RuntimeSource{
+		Histograms: []admin.RuntimeHistogram{
+			histogram("muster_batch_requests", "Requests that one event loop handed to the decider at once.", func(s *server.DeciderStats) *server.Histogram { return &s.BatchSize }),
+			histogram("muster_journal_commit_seconds", "Time to write and sync one journal entry.", func(s *server.DeciderStats) *server.Histogram { return &s.CommitSeconds }),
+			histogram("muster_checkpoint_pause_seconds", "Pause of the decider for one checkpoint step.", func(s *server.DeciderStats) *server.Histogram { return &s.CopySeconds }),
+		},
+		Counters: []admin.RuntimeValue{
+			decided("muster_journal_entries_total", "Journal entries written.", func(s *server.DeciderStats) *atomic.Uint64 { return &s.Entries }),
+			decided("muster_journal_written_bytes_total", "Bytes of effects written to the journal.", func(s *server.DeciderStats) *atomic.Uint64 { return &s.EntryBytes }),
+			decided("muster_checkpoints_total", "Complete checkpoint passes.", func(s *server.DeciderStats) *atomic.Uint64 { return &s.Passes }),
+			count("muster_connections_accepted_total", "Device connections accepted.", &f.Accepted),
+			count("muster_connections_refused_total", "Device connections closed for the limit of connections.", &f.Refused),
+			count("muster_connections_slow_total", "Device connections closed because their answers were not read.", &f.SlowReaders),
+			count("muster_handshakes_total", "Handshakes that gave a ticket.", &f.Handshakes),
+			count("muster_records_malformed_total", "Records or messages that could not be read.", &f.Malformed),
+			count("muster_records_unsealed_total", "Records that did not open under their ticket.", &f.Unsealed),
+			count("muster_tickets_unknown_total", "Records under an unknown or expired ticket.", &f.UnknownTickets),
+			count("muster_busy_total", "Requests and handshakes answered busy.", &f.Busy),
+			count("muster_panics_total", "Records that caused a panic.", &f.Panics),
+		},
+		Gauges: []admin.RuntimeValue{
+			value("muster_connections", "Open device connections.", func() float64 { return float64(f.Connections.Load()) }),
+			value("muster_ready", "1 while devices are served.", func() float64 {
+				if p.front.Ready() {
+					return 1
+				}
+				return 0
+			}),
+			decided("muster_streams", "Rows of the device table: streams of client UUIDs.", func(s *server.DeciderStats) *atomic.Uint64 { return &s.Devices }),
+			decided("muster_journal_index", "Index of the last durable journal entry.", func(s *server.DeciderStats) *atomic.Uint64 { return &s.Index }),
+			decided("muster_checkpoint_index", "Journal index at which the last complete checkpoint began.", func(s *server.DeciderStats) *atomic.Uint64 { return &s.PassIndex }),
+			value("muster_journal_bytes", "Size of the journal's segments.", func() float64 {
+				if s := p.admin.serving.Load(); s != nil {
+					return float64(s.store.Journal.Bytes())
+				}
+				return 0
+			}),
+		},
+	}
+}

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"syscall"
+	"time"
+
+	"muster/admin"
+)
+
+// apiClient makes requests of a server's admin API.
+type apiClient struct {
+	base   string // without a slash at the end
+	token  string
+	source string // file that base was read from, "" if it was given
+	raw    []byte // the last answer
+}
+
+const (
+	apiTimeout   = 30 * time.Second
+	apiAnswerMax = 64 << 20 // bytes
+)
+
+// apiHTTP follows no redirect: the token is for one address.
+var apiHTTP = &http.Client{
+	Timeout:       apiTimeout,
+	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+}
+
+// apiPath is a path below /api/v1; the parts are escaped.
+func apiPath(parts ...string) string {
+	path := "/api/v1"
+	for _, part := range parts {
+		path += "/" + url.PathEscape(part)
+	}
+	return path
+}
+
+// call makes a request with a JSON body, none if in is nil, and reads the answer
+// into out unless it is nil.
+func (s *session) call(method, path string, in, out any) error {
+	var body []byte
+	contentType := ""
+	if in != nil {
+		var err error
+		if body, err = json.Marshal(in); err != nil {
+			return err
+		}
+		contentType = "application/json"
+	}
+	return s.send(s.ctx, method, path, contentType, body, out)
+}
+
+// post sends a text.
+func (s *session) post(path string, text []byte, out any) error {
+	return s.send(s.ctx, http.MethodPost, path, "text/plain; charset=utf-8", text, out)
+}
+
+func (c *apiClient) send(ctx context.Context, method, path, contentType string, body []byte, out any) error {
+	r, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Authorization", "Bearer "+c.token)
+	if contentType != "" {
+		r.Header.Set("Content-Type", contentType)
+	}
+	answer, err := apiHTTP.Do(r)
+	if err != nil {
+		return c.unreachable(err)
+	}
+	defer answer.Body.Close()
+	if c.raw, err = io.ReadAll(io.LimitReader(answer.Body, apiAnswerMax)); err != nil {
+		return fmt.Errorf("the answer of %s broke off: %w; look whether the request took effect", c.base, err)
+	}
+	if answer.StatusCode/100 != 2 {
+		return c.refused(answer)
+	}
+	if out == nil {
+		return nil
+	}
+	if err := json.Unmarshal(c.raw, out); err != nil {
+		return fmt.Errorf("%s answered with something that is not muster's: %w; check --url", c.base, err)
+	}
+	return nil
+}
+
+// unreachable says why there was no answer.
+func (c *apiClient) unreachable(err error) error {
+	where := c.base
+	if c.source != "" {
+		where += " (from " + c.source + ")"
+	}
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		return fmt.Errorf("no server answers at %s: is it running? Start it with \"muster serve\", or name another with --url or --data", where)
+	}
+	if inner := (*url.Error)(nil); errors.As(err, &inner) {
+		err = inner.Err
+	}
+	return fmt.Errorf("no answer from %s: %w", where, err)
+}
+
+// refused is the server's own sentence, if it is a muster that answered.
+func (c *apiClient) refused(answer *http.Response) error {
+	var p admin.Problem
+	if json.Unmarshal(c.raw, &p) != nil || !strings.HasPrefix(p.Type, admin.ProblemPrefix) {
+		return fmt.Errorf("%s answered %s, and not as a muster does; check --url", c.base, answer.Status)
+	}
+	switch p.Status {
+	case http.StatusUnauthorized:
+		return fmt.Errorf("token refused by %s: %w", c.base, &p)
+	case http.StatusForbidden:
+		return fmt.Errorf("permission denied by %s: %w", c.base, &p)
+	}
+	return &p
+}

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/spf13/cobra"
+
+	"muster/admin"
+)
+
+func (a *apiFlags) keyCommand() *cobra.Command {
+	return a.command("key PROJECT", "Print a project's license key", cobra.ExactArgs(1), func(s *session, args []string) error {
+		var k admin.LicenseKey
+		if err := s.call(http.MethodGet, apiPath("projects", args[0], "key"), nil, &k); err != nil {
+			return err
+		}
+		s.notices(k.Warnings)
+		return s.show(func(t *table) { t.line("%s", k.LicenseKey) })
+	})
+}
+
+func (a *apiFlags) statusCommand() *cobra.Command {
+	return a.command("status", "Show the server: identity, state, addresses", cobra.NoArgs, func(s *session, _ []string) error {
+		var v admin.Server
+		if err := s.call(http.MethodGet, apiPath("server"), nil, &v); err != nil {
+			return err
+		}
+		s.notices(v.Addresses.Warnings)
+		if v.Moved {
+			s.notices([]string{"the server woke on another machine: licenses bound to its old UUID are suspended until the vendor rebinds them"})
+		}
+		return s.show(func(t *table) { showServer(t, &v) })
+	})
+}
+
+func showServer(t *table, v *admin.Server) {
+	t.row("server UUID", v.UUID)
+	t.row("binding", v.Binding)
+	t.row("state", v.State)
+	t.row("version", v.Version)
+	t.row("started", v.Started)
+	t.row("devices at", v.DeviceAddress)
+	t.row("addresses in keys", v.Addresses.Addresses)
+	t.row("handshake key", v.HandshakeKey)
+	if n := v.Counts; n != nil {
+		t.row("license files", n.LicenseFiles)
+		t.row("items", n.Items)
+		t.row("projects", n.Projects)
+		t.row("device streams", n.Devices)
+	}
+}
+
+func (a *apiFlags) addressCommands() *cobra.Command {
+	list := a.command("list", "List the addresses that go into license keys", cobra.NoArgs, func(s *session, _ []string) error {
+		var v admin.Server
+		if err := s.call(http.MethodGet, apiPath("server"), nil, &v); err != nil {
+			return err
+		}
+		return s.showAddresses(&v.Addresses)
+	})
+	put := func(s *session, addresses []string) error {
+		var v admin.Addresses
+		if err := s.call(http.MethodPut, apiPath("server", "addresses"), &admin.NewAddresses{Addresses: addresses}, &v); err != nil {
+			return err
+		}
+		return s.showAddresses(&v)
+	}
+	set := a.command("set tcp://HOST:PORT…", "Set the addresses by which devices reach the server", cobra.MinimumNArgs(1), put)
+	back := a.command("clear", "Go back to the default address", cobra.NoArgs, func(s *session, _ []string) error {
+		return put(s, []string{})
+	})
+	return group("address", "Look at and set the addresses in license keys", list, set, back)
+}
+
+func (s *session) showAddresses(v *admin.Addresses) error {
+	s.notices(v.Warnings)
+	if v.Default {
+		fmt.Fprintln(s.notice, "no address is set: this is the one by which the admin API was reached")
+	}
+	return s.show(func(t *table) {
+		for _, address := range v.Addresses {
+			t.line("%s", address)
+		}
+	})
+}

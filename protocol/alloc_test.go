@@ -1,0 +1,100 @@
+package protocol
+
+import "testing"
+
+// The hot path allocates nothing: this is asserted, not hoped for.
+func wantNoAllocation(t *testing.T, what string, f func()) {
+	t.Helper()
+	f()
+	if n := testing.AllocsPerRun(100, f); n != 0 {
+		t.Errorf("%s allocates %v times", what, n)
+	}
+}
+
+func TestDecodingReportsAllocatesNothing(t *testing.T) {
+	messages := reportRecord()
+	var d Decoder
+	var requests [16]Request
+	wantNoAllocation(t, "decoding a record of 16 reports", func() {
+		d.Reset()
+		rest := messages
+		for i := range requests {
+			var err error
+			if rest, err = d.Request(rest, &requests[i]); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+func TestDecodingEveryMessageAllocatesNothing(t *testing.T) {
+	var d Decoder
+	var r Request
+	var a Answer
+	for _, e := range exampleRequests() {
+		message := AppendRequest(nil, &e.message)
+		wantNoAllocation(t, "decoding "+e.name, func() {
+			d.Reset()
+			if _, err := d.Request(message, &r); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+	for _, e := range exampleAnswers() {
+		message := AppendAnswer(nil, &e.message)
+		wantNoAllocation(t, "decoding "+e.name, func() {
+			if _, err := DecodeAnswer(message, &a); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+func TestEncodingAllocatesNothing(t *testing.T) {
+	out := make([]byte, 0, 4096)
+	for _, e := range exampleAnswers() {
+		wantNoAllocation(t, "encoding "+e.name, func() { AppendAnswer(out, &e.message) })
+	}
+	for _, e := range exampleRequests() {
+		wantNoAllocation(t, "encoding "+e.name, func() { AppendRequest(out, &e.message) })
+	}
+}
+
+func TestSealingAllocatesNothing(t *testing.T) {
+	client, server := exampleSessions()
+	messages := reportRecord()
+	record := sealRequest(client, messages)
+	plain := make([]byte, 0, len(messages))
+	wantNoAllocation(t, "opening a request", func() {
+		if _, err := server.OpenRequest(plain, record); err != nil {
+			t.Fatal(err)
+		}
+	})
+	out := make([]byte, 0, 4096)
+	nonce := exampleNonce
+	wantNoAllocation(t, "sealing a reply", func() {
+		server.FinishReply(append(BeginReply(out), messages...), 0, &nonce)
+	})
+	wantNoAllocation(t, "sealing a request", func() {
+		client.FinishRequest(append(BeginRequest(out), messages...), 0, &nonce)
+	})
+}
+
+// A stranger's record costs a header, a derivation and a failure, and no memory.
+func TestStrangersCostNoMemory(t *testing.T) {
+	client, server := exampleSessions()
+	record := sealRequest(client, reportRecord())
+	record[len(record)-1]++
+	plain := make([]byte, 0, 4096)
+	var keys Keys
+	wantNoAllocation(t, "refusing a record", func() {
+		if _, _, err := Header(record); err != nil {
+			t.Fatal(err)
+		}
+		keys = DeriveKeys(&exampleTicketKey, RequestTicket(record))
+		if _, err := server.OpenRequest(plain, record); err == nil {
+			t.Fatal("an altered record opens")
+		}
+	})
+	_ = keys
+}
