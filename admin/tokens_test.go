@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -44,18 +45,19 @@ func TestTokenIsStoredHashed(t *testing.T) {
 	b := newBed(t)
 	secret := b.token(ScopeRead)
 	err := b.Do(context.Background(), func(c *engine.Core) error {
-		for _, id := range c.ObjectIDs(engine.ObjectAdmin) {
-			data := c.Object(engine.ObjectKey{Kind: engine.ObjectAdmin, ID: id})
-			var stored tokenObject
-			if err := json.Unmarshal(data, &stored); err != nil {
-				return err
-			}
-			if hash := sha256.Sum256([]byte(secret)); string(stored.Hash) != string(hash[:]) || strings.Contains(string(data), secret[20:]) {
-				t.Errorf("stored %s", data)
-			}
-			return nil
+		ids := c.ObjectIDs(engine.ObjectAdmin)
+		if len(ids) != 1 {
+			return fmt.Errorf("%d tokens are stored, want 1", len(ids))
 		}
-		return errors.New("no token is stored")
+		data := c.Object(engine.ObjectKey{Kind: engine.ObjectAdmin, ID: ids[0]})
+		var stored tokenObject
+		if err := json.Unmarshal(data, &stored); err != nil {
+			return err
+		}
+		if hash := sha256.Sum256([]byte(secret)); string(stored.Hash) != string(hash[:]) || strings.Contains(string(data), secret[20:]) {
+			t.Errorf("stored %s", data)
+		}
+		return nil
 	})
 	if err != nil {
 		t.Error(err)
