@@ -124,7 +124,7 @@ func (p *program) adminConfig(token string) admin.Config {
 			return strings.TrimSpace(string(code))
 		},
 		SetupDone: func() error { return os.Remove(p.path(setupFile)) },
-		Log:       p.log,
+		Metrics:   admin.NewRegistry(version), Log: p.log,
 	}
 }
 

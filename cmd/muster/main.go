@@ -74,5 +74,6 @@ func newRoot() *cobra.Command {
 		return codedError{fmt.Errorf("%w; see --help", err), exitUsage}
 	})
 	root.AddCommand(serveCommand(), demoCommand())
+	addAPICommands(root)
 	return root
 }

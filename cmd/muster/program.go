@@ -33,7 +33,7 @@ type program struct {
 	decider  *server.Decider
 	front    *server.Server
 	admin    adminPlane
-	url      string // of the admin API
+	url      string     // of the admin API
 	failed   chan error // the server can't go on
 }
 

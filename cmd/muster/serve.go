@@ -23,7 +23,7 @@ func serveCommand() *cobra.Command {
 			"MUSTER_NAME (MUSTER_LISTEN, MUSTER_VENDOR_KEY, …) or in a YAML file (--config).",
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := config.complete(cmd.Flags()); err != nil {
+			if err := config.complete(cmd.LocalNonPersistentFlags()); err != nil {
 				return codedError{err, exitUsage}
 			}
 			return serve(cmd.Context(), config, cmd.OutOrStdout(), cmd.ErrOrStderr())
