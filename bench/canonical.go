@@ -73,7 +73,7 @@ func (c *Canonical) Run(ctx context.Context) error {
 	now := time.Now()
 	server, err := StartServer(ctx, ServerOptions{
 		Binary: c.Muster, Dir: c.Dir, CPU: serverCPU, Stderr: os.Stderr,
-		Args: []string{"--devices-max", fmt.Sprint(4 * c.Devices)},
+		Args: []string{"--devices-max", fmt.Sprint(4 * c.Devices * (c.Rounds + 1))},
 		Items: [][]license.Field{{
 			{Name: "ItemId", Value: "seats"}, {Name: "Product", Value: benchProduct}, {Name: "Modules", Value: "QR"},
 			{Name: "ChargeWay", Value: "device-daily"}, {Name: "Quota", Value: "1000000000"},

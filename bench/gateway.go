@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"fmt"
 	mathrand "math/rand/v2"
 	"sync"
 	"time"
@@ -20,9 +21,10 @@ type gateway struct {
 	next    int // device that sends next
 	sent    int // requests made so far, resends not counted
 	flights []flight
-	free    []uint32 // flights not in use
-	again   []uint32 // flights to be sent again, they were answered busy
-	ended   bool     // the writing half of an open loop is through
+	free    []uint32      // flights not in use
+	again   []uint32      // flights to be sent again, they were answered busy
+	pause   time.Duration // how long busy answers asked to wait
+	ended   bool          // the writing half of an open loop is through
 	items   map[uint32]*ToldItem
 
 	batch   []*protocol.Request
@@ -82,7 +84,31 @@ func (g *gateway) closedLoop(ctx context.Context, limit, renew int) error {
 		if err := g.read(); err != nil {
 			return err
 		}
+		if err := g.rest(ctx); err != nil {
+			return err
+		}
 	}
+}
+
+// busyMax is how long a fleet waits for a busy server. A longer wait means that
+// something is full, such as the device table.
+const busyMax = 5 * time.Second
+
+// rest waits as busy answers asked.
+func (g *gateway) rest(ctx context.Context) error {
+	pause := g.pause
+	if pause == 0 {
+		return nil
+	}
+	g.pause = 0
+	if pause > busyMax {
+		return fmt.Errorf("the server asks to come back in %v: one of its limits is reached, see --devices-max", pause)
+	}
+	select {
+	case <-time.After(pause):
+	case <-ctx.Done():
+	}
+	return nil
 }
 
 // fill sends as many whole records as there are free flights for; fresh says
@@ -203,6 +229,7 @@ func (g *gateway) settle(a *protocol.Answer, now time.Time) {
 	if a.Kind == protocol.KindBusy {
 		told.Busy.Add(1)
 		g.again = append(g.again, a.ID)
+		g.pause = max(g.pause, time.Duration(a.RetryAfter)*time.Millisecond)
 		return
 	}
 	g.latency.Observe(now.Sub(f.due))
