@@ -28,6 +28,9 @@ type Store struct {
 	Core       *engine.Core
 	Journal    *journal.Journal
 	Checkpoint engine.Checkpointer
+	// CheckpointIndex is the journal index at which the checkpoint that was
+	// loaded began, 0 if there was none.
+	CheckpointIndex uint64
 
 	db    *badger.DB
 	check *checkpointer
@@ -37,11 +40,11 @@ type Store struct {
 // behind it.
 func (d *Dir) Open(opt Options) (*Store, error) {
 	opt.Core.Alloc = pageMemory
-	s := &Store{Core: engine.New(opt.Core)}
 	m, err := readManifest(d.file("manifest"))
 	if err != nil {
 		return nil, err
 	}
+	s := &Store{Core: engine.New(opt.Core), CheckpointIndex: m.begin}
 	if s.db, err = openBadger(d.file("state"), opt.Log); err != nil {
 		return nil, err
 	}

@@ -108,7 +108,7 @@ func (p *program) recover() error {
 	p.decider = server.NewDecider(server.DeciderConfig{
 		Core: p.store.Core, Journal: p.store.Journal, Checkpoint: p.store.Checkpoint,
 		Sign: func(statement []byte) []byte { return ed25519.Sign(p.identity.SigningKey, statement) },
-		Now:  wallClock, Log: p.log, Loops: p.config.Loops,
+		Now:  wallClock, Log: p.log, Loops: p.config.Loops, CheckpointIndex: p.store.CheckpointIndex,
 	})
 	go p.decider.Run()
 	p.admin.serving.Store(&serving{p.store.Core, p.decider, p.store})

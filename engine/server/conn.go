@@ -16,6 +16,7 @@ type conn struct {
 	loop       *loop
 	session    *protocol.Session // of the ticket last seen
 	unanswered int
+	written    int  // bytes since the last look at the outbound buffer
 	open       bool // gnet does not check: a write after close hits a reused descriptor
 	hello      bool // a handshake is under way
 }
@@ -148,10 +149,14 @@ func (c *conn) write(b []byte) {
 	if !c.open {
 		return
 	}
-	if c.gnet.OutboundBuffered() > outboundMax {
-		c.loop.server.Stats.SlowReaders.Add(1)
-		c.close()
-		return
+	c.written += len(b)
+	if c.written > outboundCheck { // the look costs a cache miss: not for every answer
+		c.written = 0
+		if c.gnet.OutboundBuffered() > outboundMax {
+			c.loop.server.Stats.SlowReaders.Add(1)
+			c.close()
+			return
+		}
 	}
 	_, _ = c.gnet.Write(b) // gnet closes the connection on an error
 }

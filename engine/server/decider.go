@@ -69,6 +69,8 @@ type DeciderConfig struct {
 	Now        func() int64
 	Log        *slog.Logger
 	Loops      int
+	// CheckpointIndex is where the last complete checkpoint began.
+	CheckpointIndex uint64
 }
 
 // NewDecider makes a decider; Run starts it.
@@ -83,6 +85,7 @@ func NewDecider(c DeciderConfig) *Decider {
 	d.Stats.BatchSize.bounds = batchBounds
 	d.Stats.CommitSeconds.bounds = secondBounds
 	d.Stats.CopySeconds.bounds = secondBounds
+	d.Stats.PassIndex.Store(c.CheckpointIndex)
 	d.publish()
 	return d
 }
