@@ -45,3 +45,10 @@ func (h *Histogram) Add(other *Histogram) {
 	defer h.mu.Unlock()
 	h.h.Merge(other.h)
 }
+
+// Reset empties it.
+func (h *Histogram) Reset() {
+	h.mu.Lock()
+	h.h.Reset()
+	h.mu.Unlock()
+}

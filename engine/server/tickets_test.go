@@ -1,0 +1,113 @@
+package server
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"muster/protocol"
+)
+
+func write(path string, data []byte, mode fs.FileMode) error { return os.WriteFile(path, data, mode) }
+
+// TestTicketsLiveThroughRotationAndRestart: a ticket opens until it expires,
+// whatever happens to the key file meanwhile.
+func TestTicketsLiveThroughRotationAndRestart(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys")
+	now := time.Unix(1_800_000_000, 0)
+	keys, err := OpenTicketKeys(path, now, write)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ticket, session := keys.issue(now, 3, 2)
+	if ticket.Project() != 3 || ticket.PasswordGeneration() != 2 {
+		t.Errorf("ticket for project %d generation %d", ticket.Project(), ticket.PasswordGeneration())
+	}
+	for day := range 7 {
+		at := now.Add(time.Duration(day) * ticketEpoch)
+		if err := keys.RotateIfDue(at); err != nil {
+			t.Fatal(err)
+		}
+		if keys, err = OpenTicketKeys(path, at, write); err != nil {
+			t.Fatal(err)
+		}
+		if got, ok := keys.open(at.Unix(), &ticket); !ok || got != session {
+			t.Fatalf("day %d: the ticket does not open", day)
+		}
+	}
+	if _, ok := keys.open(now.Add(TicketLife).Unix(), &ticket); ok {
+		t.Error("an expired ticket opens")
+	}
+	late := now.Add(TicketLife + 2*ticketEpoch + time.Second)
+	if err := keys.RotateIfDue(late); err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range *keys.keys.Load() {
+		if k.Epoch == ticket.Epoch() {
+			t.Error("the key of expired tickets is kept")
+		}
+	}
+}
+
+func TestAlteredTicketHasOtherKeys(t *testing.T) {
+	now := time.Unix(1_800_000_000, 0)
+	keys, err := OpenTicketKeys(filepath.Join(t.TempDir(), "keys"), now, write)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ticket, session := keys.issue(now, 1, 1)
+	for i := range ticket {
+		bad := ticket
+		bad[i] ^= 1
+		if got, ok := keys.open(now.Unix(), &bad); ok && got == session {
+			t.Errorf("byte %d altered and the keys are the same", i)
+		}
+	}
+	if other, _ := keys.issue(now, 1, 1); other == ticket {
+		t.Error("two tickets are the same")
+	}
+}
+
+func TestTicketKeysThatCantBeKept(t *testing.T) {
+	full := errors.New("no space")
+	refuse := func(string, []byte, fs.FileMode) error { return full }
+	path := filepath.Join(t.TempDir(), "keys")
+	if _, err := OpenTicketKeys(path, time.Now(), refuse); !errors.Is(err, full) {
+		t.Errorf("error %v", err)
+	}
+	for _, text := range []string{"nonsense", `[{"epoch":1,"key":"AAAA"}]`} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := OpenTicketKeys(path, time.Now(), write); err == nil {
+			t.Errorf("%q was accepted", text)
+		}
+	}
+}
+
+func TestHistogram(t *testing.T) {
+	h := Histogram{bounds: batchBounds}
+	for _, v := range []float64{1, 2, 3, 100, 1e6} {
+		h.Observe(v)
+	}
+	count, sum, buckets := h.Snapshot()
+	if count != 5 || sum != 1_000_106 || buckets[2] != 2 || buckets[4] != 3 || buckets[16384] != 4 {
+		t.Errorf("count %d sum %v buckets %v", count, sum, buckets)
+	}
+}
+
+// TestLimitsFit: what one batch may hold fits the memory that is planned for it.
+func TestLimitsFit(t *testing.T) {
+	if connUnanswered > batchRequests {
+		t.Error("one connection may fill more than a batch")
+	}
+	if TicketLife < ticketEpoch {
+		t.Error("tickets outlive their key's epoch only if they live longer than it")
+	}
+	if outboundMax < 4*protocol.MaxRecord {
+		t.Error("a connection is closed before it could read a few records")
+	}
+}
