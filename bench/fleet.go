@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -173,7 +174,7 @@ func (f *Fleet) Run(ctx context.Context) error {
 	})
 }
 
-// each runs step on every connection at once and joins their errors.
+// each runs step on every connection at once. The error is the first one.
 func (f *Fleet) each(step func(*gateway) error) error {
 	var wg sync.WaitGroup
 	faults := make([]error, len(f.conns))
@@ -182,7 +183,14 @@ func (f *Fleet) each(step func(*gateway) error) error {
 	}
 	wg.Wait()
 	f.collect()
-	return errors.Join(faults...)
+	faults = slices.DeleteFunc(faults, func(err error) bool { return err == nil })
+	switch len(faults) {
+	case 0:
+		return nil
+	case 1:
+		return faults[0]
+	}
+	return fmt.Errorf("%w, and so on %d other connections", faults[0], len(faults)-1)
 }
 
 // collect sums up what the devices were told, item by item.

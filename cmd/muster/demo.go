@@ -161,10 +161,12 @@ func (d *demo) drive(ctx context.Context, server *bench.Server) (*bench.Fleet, e
 func (d *demo) line(ctx context.Context, server *bench.Server, fleet *bench.Fleet, elapsed time.Duration, rate float64) {
 	_, q := fleet.Latency().Quantiles(50, 99)
 	var seats, scans uint64
-	if items, err := server.Counts(ctx); err == nil {
-		for _, i := range items {
-			seats, scans = seats+i.Usage.Held, scans+i.Usage.Uses
-		}
+	items, err := server.Counts(ctx)
+	if err != nil {
+		return // stopping; the fleet notices by itself if the server is gone
+	}
+	for _, i := range items {
+		seats, scans = seats+i.Usage.Held, scans+i.Usage.Uses
 	}
 	fmt.Fprintf(d.out, "\r%4.0fs  %7.0f requests/s   p50 %-8v p99 %-8v   %d seats held, %d scans counted   ",
 		elapsed.Seconds(), rate, q[0].Round(10*time.Microsecond), q[1].Round(10*time.Microsecond), seats, scans)
