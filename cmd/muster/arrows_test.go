@@ -22,7 +22,7 @@ var arrows = map[string][]string{
 	"engine":                  {"protocol", "license"},
 	"engine/server":           {"engine", "protocol"},
 	"storage":                 {"engine", "license", "machine", "storage/journal"},
-	"client":                  {"protocol", "license"},
+	"client":                  {"protocol", "license", "machine"},
 	"admin":                   {"engine", "license"},
 	"bench":                   {"client", "protocol", "license"},
 	"bench/peer":              {},
