@@ -42,8 +42,13 @@ func (c *Core) place(d *Decision) (row *deviceRow, stream uint32, ok bool) {
 	case !known:
 		c.noStream(d)
 		return nil, 0, false
+	case !valid && row.dormant() && r.Seq == 0 && r.Token == c.token(row, r.Stream):
+		return c.resume(d, row)
 	case !valid:
 		return c.placeOldToken(d, row)
+	case r.Seq == 0 && row.flags&flagResumed != 0: // resent: the answer was lost
+		c.regrant(d, r.Stream-1)
+		return nil, 0, false
 	case r.Seq == 0 && row.lastSeq > 0:
 		return c.placeLost(d, row)
 	}
@@ -54,6 +59,7 @@ func (c *Core) placeBySequence(d *Decision, row *deviceRow) (*deviceRow, uint32,
 	stream := d.Request.Stream
 	switch row.standing(&d.Request) {
 	case standsNext:
+		c.wake(stream-1, row)
 		return row, stream, true
 	case standsResend:
 		c.regrant(d, stream-1)
@@ -65,6 +71,16 @@ func (c *Core) placeBySequence(d *Decision, row *deviceRow) (*deviceRow, uint32,
 		c.noStream(d)
 	}
 	return nil, 0, false
+}
+
+// resume gives a retired stream its place back [CLI-9]: the token stays, and the
+// answer says how far the stream is, so that the device knows what was counted.
+func (c *Core) resume(d *Decision, row *deviceRow) (*deviceRow, uint32, bool) {
+	if cl, ok := c.client(&row.uuid); ok {
+		c.makeRoom(cl)
+	}
+	c.setFlags(d.Request.Stream-1, row.flags|flagResumed)
+	return row, d.Request.Stream, true
 }
 
 // placeLost serves a device that lost its place in its own stream: restored
@@ -252,6 +268,7 @@ func (c *Core) release(d *Decision) {
 		c.noStream(d)
 		return
 	case standsNext:
+		c.wake(r.Stream-1, row)
 		c.step(d, r.Stream-1)
 		seats := c.clientSeats(&r.UUID)
 		if at, st := seats.of(r.Item); st != nil && st.item != 0 && st.activeUntil > c.second {

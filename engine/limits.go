@@ -8,9 +8,13 @@ const (
 	// bits of an index word. New devices are answered busy above the configured
 	// limit, which may not exceed this.
 	DevicesMax = 1<<27 - 2
-	// StreamsMax is how many live streams one client UUID has [CLI-9]. A new one
-	// takes the place of the one that was silent longest.
+	// StreamsMax is how many live streams one client UUID has [CLI-9]. For one
+	// more, the one that was silent longest is retired.
 	StreamsMax = 8
+	// StreamRowsMax bounds the rows of one client UUID, retired streams included.
+	// What a retired stream had counted is kept, so that its application, should
+	// it come back, learns it. Beyond the bound the oldest one is forgotten.
+	StreamRowsMax = 32
 	// SeatsMax bounds the seats of one client UUID. The oldest ended one makes
 	// room; a check-in that would need one more is answered busy.
 	SeatsMax = 64

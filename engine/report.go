@@ -14,6 +14,7 @@ func (c *Core) report(d *Decision) {
 	}
 	switch row.standing(r) {
 	case standsNext:
+		c.wake(r.Stream-1, row)
 	case standsAhead:
 		d.Reply = Reply{Kind: protocol.KindOutOfStep, Seq: row.lastSeq + 1}
 		return

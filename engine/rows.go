@@ -18,13 +18,15 @@ type deviceRow struct {
 	nextStream uint32 // row + 1 of the UUID's next stream, 0: none
 }
 
-// Flags of a device row. The first two belong to the stream, the others to the
-// UUID and stand in its primary row.
+// Flags of a device row. All belong to the stream, but for flagBlocked: that is
+// the UUID's and stands in its primary row.
 const (
 	flagForgiven = 1 << iota // a restored backup was forgiven once [CLI-5]
 	flagClone                // presented in an interleaved way: 151 until cleared [CLI-5]
 	flagBlocked              // blocked by the operator [DEV-5]
 	flagSecondary
+	flagRetired // the stream made room for another; its token is dormant [CLI-9]
+	flagResumed // with flagRetired: it asked for its place and may go on
 )
 
 // seat is a client UUID's place on one item [CLI-9]. It stays after it ended,

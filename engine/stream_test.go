@@ -114,15 +114,70 @@ func TestStreamsShareASeat(t *testing.T) { // [CLI-9]
 	ninth := b.device(p)
 	ninth.uuid = apps[0].uuid
 	ninth.mustCheckIn()
-	if ninth.stream != apps[0].stream || b.core.Devices() != StreamsMax {
-		t.Errorf("the ninth application got stream %d of %d rows, want the longest silent one, %d", ninth.stream, b.core.Devices(), apps[0].stream)
-	}
 	ninth.report(1)
 	if a := apps[0].send(apps[0].reportRequest(1)); a.Kind != protocol.KindNoStream {
-		t.Errorf("the replaced stream is answered %d, want no stream", a.Kind)
+		t.Errorf("the retired stream is answered %d, want no stream", a.Kind)
 	}
 	if a := apps[1].send(apps[1].reportRequest(1)); a.Kind != protocol.KindAccepted {
 		t.Errorf("another stream is answered %d, want accepted", a.Kind)
+	}
+}
+
+// TestRetiredStreamKnowsWhatItCounted: the answer to a report is lost, then
+// eight other applications push the stream out. Coming back, it learns that the
+// report was counted. [CLI-3] [CLI-9]
+func TestRetiredStreamKnowsWhatItCounted(t *testing.T) {
+	b := newBed(t)
+	p := b.imported("1", []string{"ChargeWay", "device-yearly"})
+	first := b.device(p)
+	first.mustCheckIn()
+	inDoubt := first.reportRequest(5)
+	first.send(inDoubt) // the answer is lost
+	for range StreamsMax {
+		b.tick(time.Second)
+		other := b.device(p)
+		other.uuid = first.uuid
+		other.mustCheckIn()
+	}
+	if a := first.send(inDoubt); a.Kind != protocol.KindNoStream {
+		t.Fatalf("retired: answered %d, want no stream", a.Kind)
+	}
+	ask := first.change(protocol.KindCheckIn)
+	ask.Seq, ask.CheckIn = 0, want("DBR")
+	for sending := range 3 { // its answers are lost, too
+		a := first.send(ask)
+		if a.Kind != protocol.KindGranted || a.Stream != first.stream || a.Token != first.token || a.Seq != 1 {
+			t.Fatalf("sending %d: type %d stream %d sequence %d; want the old stream and token, at 1", sending, a.Kind, a.Stream, a.Seq)
+		}
+	}
+	if a := first.send(inDoubt); a.Kind != protocol.KindAccepted {
+		t.Errorf("the report in doubt: type %d, want accepted", a.Kind)
+	}
+	first.seq = 1
+	first.report(2)
+	if b.uses(1) != 7 {
+		t.Errorf("%d uses, want 7", b.uses(1))
+	}
+}
+
+// TestStreamRowsAreBounded makes many more applications than a UUID may have.
+func TestStreamRowsAreBounded(t *testing.T) {
+	b := newBed(t)
+	p := b.imported("1", []string{})
+	first := b.device(p)
+	for range 3 * StreamRowsMax {
+		b.tick(time.Second)
+		app := b.device(p)
+		app.uuid = first.uuid
+		app.mustCheckIn()
+		app.report(1)
+	}
+	if n := b.core.Devices(); n != StreamRowsMax {
+		t.Errorf("%d rows, want %d", n, StreamRowsMax)
+	}
+	cl, _ := b.core.client(&first.uuid)
+	if v := b.core.survey(cl); v.live != StreamsMax {
+		t.Errorf("%d live streams, want %d", v.live, StreamsMax)
 	}
 }
 

@@ -33,7 +33,7 @@ func (d *deviceRow) standing(r *protocol.Request) standing {
 
 // stream finds the row of a message's stream: the stream number is the row's
 // number + 1, so a report needs no index. ok is false when the row is not this
-// client's; valid says whether the token is the row's present one.
+// client's; valid says whether the token is the row's present one and not dormant.
 func (c *Core) stream(r *protocol.Request) (d *deviceRow, ok, valid bool) {
 	if r.Stream == 0 || r.Stream > c.devices.rows {
 		return nil, false, false
@@ -42,7 +42,7 @@ func (c *Core) stream(r *protocol.Request) (d *deviceRow, ok, valid bool) {
 	if d.uuid != r.UUID {
 		return nil, false, false
 	}
-	return d, true, r.Token == c.token(d, r.Stream)
+	return d, true, r.Token == c.token(d, r.Stream) && !d.dormant()
 }
 
 func (c *Core) token(d *deviceRow, stream uint32) uint64 {
@@ -83,42 +83,84 @@ func (c *Core) prefetch(requests []Decision) (sum uint32) {
 	return sum
 }
 
-// newStream gives a client a new stream and returns its row: a free place, or
-// the place of the stream that was silent longest. full means that the device
-// table has no room.
+// newStream gives a client a new stream and returns its row. full means that
+// the device table has no room.
 func (c *Core) newStream(r *protocol.Request, project uint32) (n uint32, full bool) {
 	e := streamEffect{uuid: r.UUID, generation: 1, lastTag: r.Tag, project: project}
 	cl, known := c.client(&r.UUID)
+	room := c.devices.rows < c.config.DevicesMax
 	if !known {
-		e.row = c.devices.rows
-		if e.row >= c.config.DevicesMax {
+		if !room {
 			return 0, true
 		}
+		e.row = c.devices.rows
 		c.addStream(&e)
 		c.byUUID.add(&e.uuid, e.row, &c.devices)
 		return e.row, false
 	}
-	count, last, oldest := 0, cl.primary, cl.primary
-	c.streams(cl, func(n uint32, d *deviceRow) bool {
-		count++
-		last = n
-		if d.lastSeen < c.device(oldest).lastSeen {
-			oldest = n
-		}
-		return true
-	})
-	if count < StreamsMax && c.devices.rows < c.config.DevicesMax {
+	c.makeRoom(cl)
+	v := c.survey(cl)
+	switch {
+	case v.rows < StreamRowsMax && room:
 		e.row, e.flags = c.devices.rows, flagSecondary
 		c.addStream(&e)
-		link := linkEffect{row: last, next: e.row + 1}
+		link := linkEffect{row: v.last, next: e.row + 1}
 		c.body = link.append(c.body)
 		c.applyLink(&link)
-		return e.row, false
+	case v.retired > 0:
+		d := c.device(v.oldestRetired)
+		e.row, e.generation = v.oldestRetired, d.generation+1
+		e.flags = d.flags & (flagBlocked | flagSecondary)
+		c.addStream(&e)
+	default:
+		return 0, true
 	}
-	d := c.device(oldest)
-	e.row, e.generation, e.flags = oldest, d.generation+1, d.flags&^(flagForgiven|flagClone)
-	c.addStream(&e)
 	return e.row, false
+}
+
+// makeRoom retires the longest silent stream of a client that has as many live
+// ones as it may.
+func (c *Core) makeRoom(cl client) {
+	if v := c.survey(cl); v.live >= StreamsMax {
+		c.setFlags(v.oldestLive, c.device(v.oldestLive).flags&^flagResumed|flagRetired)
+	}
+}
+
+// streamSurvey counts a client's streams.
+type streamSurvey struct {
+	rows, live, retired       int
+	last                      uint32 // row
+	oldestLive, oldestRetired uint32 // rows, by when they were last seen
+}
+
+func (c *Core) survey(cl client) (v streamSurvey) {
+	c.streams(cl, func(n uint32, d *deviceRow) bool {
+		v.rows++
+		v.last = n
+		if d.dormant() {
+			if v.retired == 0 || d.lastSeen < c.device(v.oldestRetired).lastSeen {
+				v.oldestRetired = n
+			}
+			v.retired++
+			return true
+		}
+		if v.live == 0 || d.lastSeen < c.device(v.oldestLive).lastSeen {
+			v.oldestLive = n
+		}
+		v.live++
+		return true
+	})
+	return v
+}
+
+// dormant says that the stream is retired and has not asked for its place.
+func (d *deviceRow) dormant() bool { return d.flags&(flagRetired|flagResumed) == flagRetired }
+
+// wake ends a resumed stream's retirement: a change in its place has come.
+func (c *Core) wake(n uint32, d *deviceRow) {
+	if d.flags&flagRetired != 0 {
+		c.setFlags(n, d.flags&^(flagRetired|flagResumed))
+	}
 }
 
 func (c *Core) addStream(e *streamEffect) {
