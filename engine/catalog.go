@@ -113,6 +113,7 @@ type Project struct {
 	Password     string
 	Generation   uint32        // of the password; tickets carry it
 	Old          []OldPassword // still valid for a grace [PRJ-3]
+	Validation   Validation    // who may use it [PRJ-5]
 	Disabled     bool
 	Default      bool // of its organization
 	Created      int64

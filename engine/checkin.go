@@ -18,7 +18,7 @@ func (c *Core) checkIn(d *Decision) {
 		return
 	}
 	seats := c.clientSeats(&d.Request.UUID)
-	m := c.find(p, d.Request.CheckIn, &seats)
+	m := c.find(p, d, &seats)
 	if m.code != protocol.OK {
 		c.refuseCheckIn(d, m.code, m.item, stream)
 		return
@@ -122,7 +122,8 @@ func (c *Core) markClone(n uint32) {
 	}
 }
 
-// admit checks what stands before any item: the project, its password, the client.
+// admit checks what stands before any item: the project, its password, its
+// validation fields, the client.
 func (c *Core) admit(p *Project, d *Decision, row *deviceRow) protocol.Code {
 	switch {
 	case p == nil:
@@ -131,7 +132,11 @@ func (c *Core) admit(p *Project, d *Decision, row *deviceRow) protocol.Code {
 		return protocol.ProjectDisabled
 	case !p.GenerationValid(d.Generation, c.now):
 		return protocol.WrongPassword
-	case row != nil && row.flags&flagClone != 0:
+	}
+	if code := p.Validation.admits(d.Request.CheckIn); code != protocol.OK {
+		return code
+	}
+	if row != nil && row.flags&flagClone != 0 {
 		return protocol.Clone
 	}
 	if cl, ok := c.client(&d.Request.UUID); ok && cl.row.flags&flagBlocked != 0 {
@@ -238,8 +243,8 @@ func (c *Core) regrant(d *Decision, n uint32) {
 	}
 	var held *Item
 	for _, item := range p.Items {
-		at, code := item.terms(d.Request.CheckIn, c.now)
-		if _, ok := seats.active(item.Ordinal); ok && at == stageValidity && code == protocol.OK {
+		at, code := c.terms(p, item, d)
+		if _, ok := seats.active(item.Ordinal); ok && at == stageDependency && code == protocol.OK {
 			held = item
 			break
 		}

@@ -6,6 +6,7 @@ import "unsafe"
 const (
 	spanTotal   = 0 // since the beginning
 	spanDenials = 1 // module is the code
+	spanFreed   = 2 // seats freed by hand, bucket is the day
 )
 
 // Values of a total row.

@@ -1,6 +1,10 @@
 package engine
 
-import "muster/protocol"
+import (
+	"net/netip"
+
+	"muster/protocol"
+)
 
 // Decision is one request on its way through the decider: the request and the
 // ticket's claims go in, the reply comes out in place.
@@ -9,7 +13,9 @@ type Decision struct {
 	// Project and Generation are what the ticket says.
 	Project    uint32
 	Generation uint32
-	Reply      Reply
+	// Client is where a check-in comes from, for items that serve some networks only.
+	Client netip.Addr
+	Reply  Reply
 }
 
 // Reply is a verdict. What most answers need stands in it; Detail is set for

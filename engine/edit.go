@@ -29,6 +29,7 @@ type ProjectEdit struct {
 	Password *string
 	// PasswordGrace keeps the old password valid for so many seconds [PRJ-3].
 	PasswordGrace int64
+	Validation    *Validation
 	Disabled      *bool
 	Default       *bool
 	// Items sets the items and their usage order by ordinal [PRJ-6]; an empty
@@ -109,6 +110,12 @@ func (c *Core) applyEdit(p *Project, o *projectObject, edit ProjectEdit) error {
 			return err
 		}
 	}
+	if edit.Validation != nil {
+		if err := edit.Validation.check(); err != nil {
+			return err
+		}
+		o.Validation = *edit.Validation
+	}
 	if edit.Disabled != nil {
 		o.Disabled = *edit.Disabled
 	}
@@ -171,7 +178,7 @@ func (c *Core) editItems(p *Project, o *projectObject, edit ProjectEdit) error {
 func (p *Project) object() *projectObject {
 	o := &projectObject{
 		ID: p.ID, Name: p.Name, Organization: p.Organization, Custom: p.Custom,
-		Password: p.Password, Generation: p.Generation, Old: p.Old,
+		Password: p.Password, Generation: p.Generation, Old: p.Old, Validation: p.Validation,
 		Disabled: p.Disabled, Default: p.Default, Created: p.Created,
 	}
 	for _, item := range p.Items {

@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"net/netip"
 	"slices"
+	"strings"
 
 	"muster/license"
 	"muster/protocol"
@@ -24,9 +26,26 @@ const (
 	stageQuota
 )
 
-// terms checks whether what a device asks for is what the item permits, up to
-// and including validity. It returns OK when only the quota is left to check.
-func (i *Item) terms(in *protocol.CheckIn, now int64) (stage, protocol.Code) {
+// terms checks whether what a device asks for is what the item permits. It
+// returns OK when only the quota is left to check.
+func (c *Core) terms(p *Project, i *Item, d *Decision) (stage, protocol.Code) {
+	if at, code := i.permits(d.Request.CheckIn); code != protocol.OK {
+		return at, code
+	}
+	if !i.reaches(d.Client) {
+		return stageNetwork, protocol.Expired
+	}
+	if code := i.validity(c.now); code != protocol.OK {
+		return stageValidity, code
+	}
+	if !c.requirement(p, i) {
+		return stageDependency, protocol.RequirementMissing
+	}
+	return stageDependency, protocol.OK
+}
+
+// permits compares what is asked for with the item's permit.
+func (i *Item) permits(in *protocol.CheckIn) (stage, protocol.Code) {
 	switch {
 	case i.Product != string(in.Product):
 		return stageProduct, protocol.ProductMismatch
@@ -41,7 +60,28 @@ func (i *Item) terms(in *protocol.CheckIn, now int64) (stage, protocol.Code) {
 	case !i.hasModules(in.Modules):
 		return stageModules, protocol.NothingFits
 	}
-	return stageValidity, i.validity(now)
+	return stageModules, protocol.OK
+}
+
+// reaches says whether the item serves a client network; without a list it
+// serves all. A client whose address is not known is in none.
+func (i *Item) reaches(client netip.Addr) bool {
+	return len(i.Networks) == 0 || slices.ContainsFunc(i.Networks, func(n netip.Prefix) bool { return n.Contains(client.Unmap()) })
+}
+
+// requirement says whether the item that this one depends on is in force in the
+// same project.
+func (c *Core) requirement(p *Project, i *Item) bool {
+	if i.DependsOn == "" {
+		return true
+	}
+	name := i.DependsOn
+	if !strings.Contains(name, "/") {
+		name = i.License.File.LicenseID + "/" + name
+	}
+	return slices.ContainsFunc(p.Items, func(other *Item) bool {
+		return other.Name() == name && other.validity(c.now) == protocol.OK
+	})
 }
 
 // validity checks the item's own state: suspended or revoked, its time, its grace [EXH-3].
@@ -81,12 +121,12 @@ type match struct {
 // find looks for the item that serves a check-in [PRJ-6], [EXH-1]: the one the
 // device already sits on, else the first with use below its quota, else the
 // first within its tolerance. Without one it says why, by the item that got furthest.
-func (c *Core) find(p *Project, in *protocol.CheckIn, seats *clientSeats) match {
+func (c *Core) find(p *Project, d *Decision, seats *clientSeats) match {
 	var tolerated *Item
 	best := match{code: protocol.NothingFits}
 	furthest := stage(-1)
 	for _, item := range p.Items {
-		at, code := item.terms(in, c.now)
+		at, code := c.terms(p, item, d)
 		if code == protocol.OK {
 			if pl, ok := seats.active(item.Ordinal); ok && item.takesSeats() {
 				return match{item: item, seat: pl, holds: true}

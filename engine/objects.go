@@ -55,6 +55,7 @@ type (
 		Password     string        `json:"password,omitempty"`
 		Generation   uint32        `json:"generation"`
 		Old          []OldPassword `json:"old,omitempty"`
+		Validation   Validation    `json:"validation,omitzero"`
 		Disabled     bool          `json:"disabled,omitempty"`
 		Default      bool          `json:"default,omitempty"`
 		Created      int64         `json:"created"`
@@ -228,7 +229,7 @@ func (c *Core) readProjects(cat *Catalog) error {
 		}
 		p := &Project{
 			Ordinal: ordinal, ID: v.ID, Name: v.Name, Organization: v.Organization, Custom: v.Custom,
-			Password: v.Password, Generation: v.Generation, Old: v.Old,
+			Password: v.Password, Generation: v.Generation, Old: v.Old, Validation: v.Validation,
 			Disabled: v.Disabled, Default: v.Default, Created: v.Created,
 		}
 		for _, o := range v.Items {

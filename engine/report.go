@@ -30,7 +30,12 @@ func (c *Core) report(d *Decision) {
 		c.refuseReport(d)
 		return
 	}
+	freed := st.flags&seatFreed != 0
 	c.countReport(d, at, st)
+	if freed { // counted all the same, but the device has to check in again [DEV-4]
+		c.refuse(d, protocol.SeatFreed, c.catalog.item(r.Item), r.Stream)
+		return
+	}
 	d.Reply = Reply{Kind: protocol.KindAccepted, Seq: r.Seq}
 }
 

@@ -2,6 +2,7 @@ package server
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"github.com/panjf2000/gnet/v2"
@@ -13,6 +14,7 @@ import (
 // conn is one TCP connection. Only its event loop touches it.
 type conn struct {
 	gnet       gnet.Conn
+	addr       netip.Addr // of the peer
 	loop       *loop
 	session    *protocol.Session // of the ticket last seen
 	unanswered int
@@ -110,6 +112,9 @@ func (c *conn) messages(plain []byte) error {
 			busy = c.immediate(busy, &d.Request)
 			b.decisions = b.decisions[:len(b.decisions)-1]
 			continue
+		}
+		if d.Request.Kind == protocol.KindCheckIn {
+			d.Client = c.addr
 		}
 		b.owners = append(b.owners, owner{c, c.session})
 		c.unanswered++

@@ -164,6 +164,9 @@ func (s *Server) OnTick() (time.Duration, gnet.Action) {
 func (s *Server) OnOpen(g gnet.Conn) ([]byte, gnet.Action) {
 	s.Stats.Accepted.Add(1)
 	c := &conn{gnet: g, loop: s.loopOf(g.EventLoop()), open: true}
+	if a, ok := g.RemoteAddr().(*net.TCPAddr); ok {
+		c.addr = a.AddrPort().Addr().Unmap()
+	}
 	g.SetContext(c)
 	if s.Stats.Connections.Add(1) > int64(s.config.ConnectionsMax) {
 		s.Stats.Refused.Add(1)

@@ -1,0 +1,150 @@
+package engine
+
+import (
+	"encoding/hex"
+	"strings"
+)
+
+// What the operator sees of and does to single devices. Runs in the decider.
+
+// DeviceView is a client UUID as the operator sees it.
+type DeviceView struct {
+	UUID    [16]byte
+	Blocked bool
+	Streams []StreamView
+	Seats   []SeatView
+}
+
+// StreamView is one stream of a client UUID [CLI-9].
+type StreamView struct {
+	Number              uint32
+	Changes             uint32 // taken so far
+	FirstSeen, LastSeen int64  // unix seconds
+	Project             uint32 // ordinal of the one last used
+	Forgiven, Clone     bool   // [CLI-5]
+	Retired             bool
+}
+
+// SeatView is one seat, held or ended.
+type SeatView struct {
+	Item            uint32 // ordinal
+	ActiveUntil     int64  // unix seconds
+	LastSlot        uint32 // newest slot that a report counted, 0: none
+	Held            bool
+	Released, Freed bool
+}
+
+func uuidText(uuid [16]byte) string {
+	h := strings.ToUpper(hex.EncodeToString(uuid[:]))
+	return h[:8] + "-" + h[8:12] + "-" + h[12:16] + "-" + h[16:20] + "-" + h[20:]
+}
+
+func (c *Core) knownClient(uuid [16]byte) (client, error) {
+	cl, ok := c.client(&uuid)
+	if !ok {
+		return cl, editError(ErrNotFound, "no device with client UUID %s has been here", uuidText(uuid))
+	}
+	return cl, nil
+}
+
+// Device shows a client UUID.
+func (c *Core) Device(uuid [16]byte) (*DeviceView, error) {
+	cl, err := c.knownClient(uuid)
+	if err != nil {
+		return nil, err
+	}
+	v := &DeviceView{UUID: uuid, Blocked: cl.row.flags&flagBlocked != 0}
+	c.streams(cl, func(n uint32, d *deviceRow) bool {
+		v.Streams = append(v.Streams, StreamView{
+			Number: n + 1, Changes: d.lastSeq, FirstSeen: int64(d.firstSeen), LastSeen: int64(d.lastSeen), Project: d.project,
+			Forgiven: d.flags&flagForgiven != 0, Clone: d.flags&flagClone != 0, Retired: d.flags&flagRetired != 0,
+		})
+		return true
+	})
+	seats := c.clientSeats(&uuid)
+	seats.each(func(_ place, s *seat) bool {
+		if s.item != 0 {
+			v.Seats = append(v.Seats, SeatView{
+				Item: s.item, ActiveUntil: int64(s.activeUntil), LastSlot: s.lastSlot, Held: s.activeUntil > c.second,
+				Released: s.flags&seatReleased != 0, Freed: s.flags&seatFreed != 0,
+			})
+		}
+		return true
+	})
+	return v, nil
+}
+
+// BlockDevice blocks a client UUID, or lets it in again [DEV-5]. Its reports are
+// counted all the same.
+func (c *Core) BlockDevice(uuid [16]byte, block bool) error {
+	cl, err := c.knownClient(uuid)
+	if err != nil {
+		return err
+	}
+	flags := cl.row.flags &^ flagBlocked
+	if block {
+		flags |= flagBlocked
+	}
+	if flags != cl.row.flags {
+		c.setFlags(cl.primary, flags)
+	}
+	return nil
+}
+
+// ClearClone forgives a client UUID that was found to be a clone; the next
+// restored backup is forgiven once again [CLI-5].
+func (c *Core) ClearClone(uuid [16]byte) error {
+	cl, err := c.knownClient(uuid)
+	if err != nil {
+		return err
+	}
+	c.streams(cl, func(n uint32, d *deviceRow) bool {
+		if d.flags&(flagClone|flagForgiven) != 0 {
+			c.setFlags(n, d.flags&^(flagClone|flagForgiven))
+		}
+		return true
+	})
+	return nil
+}
+
+// freeDays is the time over which seats freed by hand are capped [DEV-4].
+const freeDays = 30
+
+// FreeSeat frees a held seat by hand [DEV-4]. The device may still run offline
+// on its grant, so an item caps how many seats are freed in 30 days, counted by
+// days of UTC; the device is answered 160 to its next report, and checks in again.
+func (c *Core) FreeSeat(uuid [16]byte, item uint32) error {
+	if _, err := c.knownClient(uuid); err != nil {
+		return err
+	}
+	i := c.catalog.item(item)
+	if i == nil {
+		return editError(ErrNotFound, "no item %d", item)
+	}
+	seats := c.clientSeats(&uuid)
+	at, held := seats.active(item)
+	switch {
+	case !held:
+		return editError(ErrConflict, "device %s holds no seat on item %s now", uuidText(uuid), i.Name())
+	case !i.takesSeats():
+		return editError(ErrInvalid, "item %s has no seats: it is charged by %v", i.Name(), i.ChargeWay)
+	}
+	if freed, most := c.freedByHand(item), i.FreeCapSeats(); freed >= most {
+		return editError(ErrConflict, "item %s: %d seats were freed by hand in %d days, its license allows %d; wait, or ask the vendor for a higher FreeCap", i.Name(), freed, freeDays, most)
+	}
+	c.count(counterKey{item: item, bucket: c.day(), span: spanFreed}, 0)
+	st := *c.seatAt(at)
+	st.activeUntil, st.flags = c.second, st.flags|seatFreed
+	c.setSeat(at, st)
+	return nil
+}
+
+func (c *Core) day() uint32 { return uint32(c.now / 86400) }
+
+// freedByHand counts the seats of an item freed today and in the 29 days before.
+func (c *Core) freedByHand(item uint32) (n uint64) {
+	for back := range uint32(freeDays) {
+		n += c.value(counterKey{item: item, bucket: c.day() - back, span: spanFreed}, 0)
+	}
+	return n
+}
