@@ -8,6 +8,7 @@ import "bytes"
 // is kept up only in life; after replay it is built anew.
 
 func (c *Core) editDevice(n uint32) *deviceRow { return (*deviceRow)(c.devices.edit(n, c.index)) }
+func (c *Core) slotRow(n uint32) *slotRow      { return (*slotRow)(c.slots.at(n)) }
 func (c *Core) editCounter(n uint32) *counterRow {
 	return (*counterRow)(c.counters.edit(n, c.index))
 }
@@ -46,8 +47,10 @@ func (c *Core) applyStep(e *stepEffect) {
 func (c *Core) applyReport(e *reportEffect) {
 	c.applyStep(&e.stepEffect)
 	s := c.editSeat(e.place)
-	if c.live {
-		c.moveSeatEnd(e.item, s.activeUntil, e.until)
+	if c.live && e.until != s.activeUntil {
+		w := int32(s.weight())
+		c.seatEnds(e.item, s.activeUntil, -w)
+		c.seatEnds(e.item, e.until, w)
 	}
 	s.activeUntil, s.flags = e.until, e.flags
 	quota := c.editCounter(e.quotaRow)
@@ -76,8 +79,10 @@ func (c *Core) applyLink(e *linkEffect) { c.editDevice(e.row).nextStream = e.nex
 func (c *Core) applySeat(e *seatEffect) {
 	s := c.editSeat(e.place)
 	if c.live {
-		c.moveSeatEnd(s.item, s.activeUntil, 0)
-		c.moveSeatEnd(e.seat.item, 0, e.seat.activeUntil)
+		if s.item != 0 {
+			c.seatEnds(s.item, s.activeUntil, -int32(s.weight()))
+		}
+		c.seatEnds(e.seat.item, e.seat.activeUntil, int32(e.seat.weight()))
 	}
 	*s = e.seat
 }
@@ -101,6 +106,21 @@ func (c *Core) applyCounter(e *counterEffect) {
 
 func (c *Core) applyCount(e *countEffect) {
 	c.editCounter(e.row).values[e.value] += e.delta
+}
+
+func (c *Core) applySlotRow(e *slotRowEffect) {
+	r := (*slotRow)(c.slots.edit(e.row, c.index))
+	*r = slotRow{owner: uint32(e.owner), item: e.item, bucket: e.bucket}
+	if c.live {
+		c.slotRows[slotKey{e.owner, e.bucket % slotRowsCircle}] = e.row
+	}
+}
+
+func (c *Core) applySlotUse(e *slotUseEffect) {
+	r := (*slotRow)(c.slots.edit(e.row, c.index))
+	r.bits[e.bit/64] |= 1 << (e.bit % 64)
+	c.editCounter(e.useRow).values[e.useValue] += uint64(e.weight)
+	c.editCounter(e.itemRow).values[valueOveruse] += uint64(e.overuse)
 }
 
 func (c *Core) applyObject(e *objectEffect) {

@@ -54,7 +54,9 @@ type Item struct {
 	Usage *Usage
 
 	modules []license.GrantModule
-	span    int64 // seconds that an authorization or use keeps a seat and its grant
+	// registrable are the domains of a domain item, reduced [DOM-1].
+	registrable []string
+	span        int64 // seconds that an authorization or use keeps a seat and its grant
 }
 
 // grantSpan is the item's active time, lease or offlineFor [GRANT-1].
@@ -62,8 +64,11 @@ func grantSpan(i *license.Item) int64 {
 	if period := i.ChargeWay.Period(); period > 0 {
 		return int64(period / time.Second)
 	}
-	if i.ChargeWay == license.Server {
+	switch i.ChargeWay {
+	case license.Server:
 		return i.ActiveTime
+	case license.ConcurrentDevice, license.ConcurrentInstance:
+		return 3600
 	}
 	return i.OfflineFor
 }

@@ -171,37 +171,40 @@ func (c *Core) authorize(d *Decision, p *Project, m match, stream uint32) {
 		c.busy(d, busyTableFull)
 		return
 	}
-	if !c.takeSeat(d, &m) {
+	st, ok := c.takeSeat(d, m)
+	if !ok {
 		c.busy(d, busyTableFull)
 		return
 	}
 	c.count(counterKey{item: m.item.Ordinal}, valueAuthorizations)
 	c.count(counterKey{project: p.Ordinal, item: m.item.Ordinal}, valueAuthorizations)
 	c.tally.add(p.Ordinal, protocol.OK)
-	c.grant(d, p, m.item, n, *c.seatAt(m.seat))
+	c.grant(d, p, m.item, n, st)
 }
 
 // takeSeat writes the client's seat on the item, new or refreshed.
-func (c *Core) takeSeat(d *Decision, m *match) (ok bool) {
+func (c *Core) takeSeat(d *Decision, m match) (st seat, ok bool) {
 	seats := c.clientSeats(&d.Request.UUID)
-	at, held := seats.of(m.item.Ordinal)
-	st := seat{item: m.item.Ordinal}
-	if held != nil {
-		st = *held
+	at, before := seats.of(m.item.Ordinal)
+	st = seat{item: m.item.Ordinal}
+	if before != nil {
+		st = *before
 		st.flags &^= seatReleased | seatFreed
 	} else {
 		var full bool
 		if at, full = seats.free(); full {
-			return false
+			return st, false
 		}
 	}
 	st.activeUntil = c.activeUntil(m.item)
 	if m.holds {
-		st.activeUntil = max(st.activeUntil, held.activeUntil)
+		st.activeUntil = max(st.activeUntil, before.activeUntil)
+	}
+	if m.item.ChargeWay == license.ConcurrentInstance {
+		st.instances = uint16(max(1, d.Request.CheckIn.Instances))
 	}
 	c.setSeat(at, st)
-	m.seat = at
-	return true
+	return st, true
 }
 
 // grant writes the leaf of a grant and the answer that will carry it.
@@ -244,7 +247,7 @@ func (c *Core) regrant(d *Decision, n uint32) {
 	var held *Item
 	for _, item := range p.Items {
 		at, code := c.terms(p, item, d)
-		if _, ok := seats.active(item.Ordinal); ok && at == stageDependency && code == protocol.OK {
+		if seats.active(item.Ordinal) != nil && at == stageDependency && code == protocol.OK {
 			held = item
 			break
 		}

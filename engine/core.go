@@ -33,13 +33,14 @@ type Core struct {
 	trusted    *license.KeyRing
 	tokens     tokenKey
 
-	meta, devices, seats, counters table
-	byUUID                         *index
-	counterRows                    counterRows
-	objects                        map[ObjectKey]*object
-	parsed                         parsedFiles
-	catalog                        *Catalog
-	items                          []*itemState // by ordinal
+	meta, devices, seats, counters, slots table
+	byUUID                                *index
+	counterRows                           counterRows
+	slotRows                              map[slotKey]uint32
+	objects                               map[ObjectKey]*object
+	parsed                                parsedFiles
+	catalog                               *Catalog
+	items                                 []*itemState // by ordinal
 
 	live   bool   // derived state is kept up
 	index  uint64 // of the entry being decided or replayed
@@ -94,6 +95,8 @@ func (c *Core) table(id uint8) *table {
 		return &c.seats
 	case tableCounters:
 		return &c.counters
+	case tableSlots:
+		return &c.slots
 	}
 	panic(fmt.Sprintf("engine: no table %d", id))
 }
@@ -160,6 +163,7 @@ func (c *Core) Start(last uint64) error {
 	if err := c.rebuild(); err != nil {
 		return err
 	}
+	c.indexSlots()
 	c.indexDevices()
 	c.Publish()
 	return nil
@@ -169,6 +173,14 @@ func (c *Core) indexCounters() {
 	c.counterRows.rows = make(map[counterKey]uint32, c.counters.rows)
 	for n := range c.counters.rows {
 		c.counterRows.rows[c.counter(n).key] = n
+	}
+}
+
+func (c *Core) indexSlots() {
+	c.slotRows = make(map[slotKey]uint32, c.slots.rows)
+	for n := range c.slots.rows {
+		r := c.slotRow(n)
+		c.slotRows[slotKey{place(r.owner), r.bucket % slotRowsCircle}] = n
 	}
 }
 
@@ -190,22 +202,15 @@ func (c *Core) indexDevices() {
 
 func (c *Core) countSeat(s *seat) {
 	if s.item != 0 {
-		c.moveSeatEnd(s.item, 0, s.activeUntil)
+		c.seatEnds(s.item, s.activeUntil, int32(s.weight()))
 	}
 }
 
-// moveSeatEnd tells the item's seat count that a seat's end moved; 0 is no seat.
-func (c *Core) moveSeatEnd(item, from, to uint32) {
-	if item == 0 {
-		return
-	}
+// seatEnds tells the item's seat count that seats of a weight, which may be
+// negative, are held until end.
+func (c *Core) seatEnds(item, end uint32, weight int32) {
 	st := c.itemState(item)
-	if from != 0 {
-		st.expiries.remove(from)
-	}
-	if to != 0 {
-		st.expiries.add(to)
-	}
+	st.expiries.add(end, weight)
 	st.touched = true
 }
 

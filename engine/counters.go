@@ -7,6 +7,7 @@ const (
 	spanTotal   = 0 // since the beginning
 	spanDenials = 1 // module is the code
 	spanFreed   = 2 // seats freed by hand, bucket is the day
+	spanSlots   = 3 // devices or instances in counterValues slots from bucket · counterValues on
 )
 
 // Values of a total row.
@@ -14,6 +15,8 @@ const (
 	valueUses           = 0 // scans or pages
 	valueAuthorizations = 1
 	valueReports        = 2 // in a row of one module: report lines
+	valueOveruse        = 3 // drawn from the item's overuse budget [CDEV-2]
+	valueUndated        = 4 // report lines whose slot lay outside the window [SLOT-1]
 )
 
 // counterRows finds the row of a counter key. In front of the map stands a
@@ -64,8 +67,10 @@ func (c *Core) ensureCounter(k counterKey) uint32 {
 }
 
 // count adds one to a value of a key's row, as an effect of its own.
-func (c *Core) count(k counterKey, value uint8) {
-	e := countEffect{row: c.ensureCounter(k), value: value, delta: 1}
+func (c *Core) count(k counterKey, value uint8) { c.countMany(k, value, 1) }
+
+func (c *Core) countMany(k counterKey, value uint8, delta uint64) {
+	e := countEffect{row: c.ensureCounter(k), value: value, delta: delta}
 	c.body = e.append(c.body)
 	c.applyCount(&e)
 }

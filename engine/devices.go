@@ -122,20 +122,20 @@ func (c *Core) FreeSeat(uuid [16]byte, item uint32) error {
 		return editError(ErrNotFound, "no item %d", item)
 	}
 	seats := c.clientSeats(&uuid)
-	at, held := seats.active(item)
+	at, st := seats.of(item)
 	switch {
-	case !held:
+	case st == nil || st.activeUntil <= c.second:
 		return editError(ErrConflict, "device %s holds no seat on item %s now", uuidText(uuid), i.Name())
 	case !i.takesSeats():
 		return editError(ErrInvalid, "item %s has no seats: it is charged by %v", i.Name(), i.ChargeWay)
 	}
-	if freed, most := c.freedByHand(item), i.FreeCapSeats(); freed >= most {
-		return editError(ErrConflict, "item %s: %d seats were freed by hand in %d days, its license allows %d; wait, or ask the vendor for a higher FreeCap", i.Name(), freed, freeDays, most)
+	if n, most := c.freedByHand(item), i.FreeCapSeats(); n >= most {
+		return editError(ErrConflict, "item %s: %d seats were freed by hand in %d days, its license allows %d; wait, or ask the vendor for a higher FreeCap", i.Name(), n, freeDays, most)
 	}
 	c.count(counterKey{item: item, bucket: c.day(), span: spanFreed}, 0)
-	st := *c.seatAt(at)
-	st.activeUntil, st.flags = c.second, st.flags|seatFreed
-	c.setSeat(at, st)
+	freed := *st
+	freed.activeUntil, freed.flags = c.second, freed.flags|seatFreed
+	c.setSeat(at, freed)
 	return nil
 }
 

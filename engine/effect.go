@@ -24,6 +24,8 @@ const (
 	effCount   = 9 // something else than a report was counted
 	effObject  = 10
 	effGrants  = 11 // the Merkle root of the batch's grants
+	effSlotRow = 12 // a row that remembers a seat's slots was begun
+	effSlotUse = 13 // a seat was counted in a slot
 )
 
 // EntryKind is the journal entry kind of a batch of effects.
@@ -93,6 +95,23 @@ type countEffect struct {
 type objectEffect struct {
 	key  ObjectKey
 	data []byte // empty: deleted
+}
+
+type slotRowEffect struct {
+	row    uint32
+	owner  place
+	item   uint32
+	bucket uint32
+}
+
+type slotUseEffect struct {
+	row      uint32 // of the seat's slots
+	bit      uint16
+	useRow   uint32 // counter row and value of the slot
+	useValue uint8
+	weight   uint32 // 1, or instances
+	itemRow  uint32 // counter row of the item
+	overuse  uint32 // drawn from its budget
 }
 
 type grantsEffect struct {
@@ -178,6 +197,22 @@ func (e *objectEffect) append(b []byte) []byte {
 	b = le.AppendUint32(append(b, effObject, byte(e.key.Kind)), e.key.ID)
 	b = le.AppendUint32(b, uint32(len(e.data)))
 	return append(b, e.data...)
+}
+
+func (e *slotRowEffect) append(b []byte) []byte {
+	b = le.AppendUint32(append(b, effSlotRow), e.row)
+	b = le.AppendUint32(b, uint32(e.owner))
+	b = le.AppendUint32(b, e.item)
+	return le.AppendUint32(b, e.bucket)
+}
+
+func (e *slotUseEffect) append(b []byte) []byte {
+	b = le.AppendUint32(append(b, effSlotUse), e.row)
+	b = le.AppendUint16(b, e.bit)
+	b = le.AppendUint32(b, e.useRow)
+	b = le.AppendUint32(append(b, e.useValue), e.weight)
+	b = le.AppendUint32(b, e.itemRow)
+	return le.AppendUint32(b, e.overuse)
 }
 
 func (e *grantsEffect) append(b []byte) []byte {
@@ -299,6 +334,12 @@ func (c *Core) replayRare(kind uint8, r *reader) error {
 		e := objectEffect{key: ObjectKey{ObjectKind(r.u8()), r.u32()}}
 		e.data = r.take(int(r.u32()))
 		apply = func() { c.applyObject(&e) }
+	case effSlotRow:
+		e := slotRowEffect{r.u32(), place(r.u32()), r.u32(), r.u32()}
+		apply = func() { c.applySlotRow(&e) }
+	case effSlotUse:
+		e := slotUseEffect{row: r.u32(), bit: r.u16() % slotsPerRow, useRow: r.u32(), useValue: r.u8() % counterValues, weight: r.u32(), itemRow: r.u32(), overuse: r.u32()}
+		apply = func() { c.applySlotUse(&e) }
 	case effGrants:
 		e := grantsEffect{[32]byte(r.take(32)), [32]byte(r.take(32)), r.u32()}
 		apply = func() { c.applyGrants(&e) }

@@ -8,7 +8,7 @@ package engine
 // minutes: those seconds are a ring, the seconds left behind by silent devices
 // are a map.
 type expiries struct {
-	held  uint64 // seats with now < activeUntil
+	held  uint64 // seats, by weight, with now < activeUntil
 	now   uint32 // seconds up to here have passed
 	top   uint32 // newest second in the ring; the ring covers (top-len, top]
 	ring  [ringSeconds]uint32
@@ -17,22 +17,14 @@ type expiries struct {
 
 const ringSeconds = 1024 // a slot and a day's jitter fit several times
 
-// add counts a seat that is held until the second end.
-func (x *expiries) add(end uint32) {
+// add counts a seat of a weight that is held until the second end; a negative
+// weight takes one back that was added with the same end.
+func (x *expiries) add(end uint32, weight int32) {
 	if end <= x.now {
-		return
+		return // it ended, or has ended by itself
 	}
-	x.held++
-	x.shift(end, 1)
-}
-
-// remove takes back a seat that was added with the same end.
-func (x *expiries) remove(end uint32) {
-	if end <= x.now {
-		return // it ended by itself
-	}
-	x.held--
-	x.shift(end, ^uint32(0))
+	x.held += uint64(int64(weight))
+	x.shift(end, uint32(weight))
 }
 
 // shift adds delta to the count of the second end.

@@ -21,14 +21,14 @@ func TestExpiriesAgainstAList(t *testing.T) {
 				x.advance(now)
 			case 1, 2:
 				end := now + r.Uint32N([]uint32{2, 900, 2000, 400_000}[r.IntN(4)])
-				x.add(end)
+				x.add(end, 1)
 				ends = append(ends, end)
 			default:
 				if len(ends) > 0 { // refresh one, as a report does
 					i := r.IntN(len(ends))
 					to := now + 1000
-					x.remove(ends[i])
-					x.add(to)
+					x.add(ends[i], -1)
+					x.add(to, 1)
 					ends[i] = to
 				}
 			}

@@ -43,11 +43,6 @@ func (c *Core) ImportLicense(text []byte, target ImportTarget) (*ImportResult, e
 	if err := file.CheckImport(c.catalog.Server, c.catalog.Mode); err != nil {
 		return nil, fmt.Errorf("license file refused: %w (%w)", err, ErrInvalid)
 	}
-	for i := range file.Items {
-		if !served(file.Items[i].ChargeWay) {
-			return nil, editError(ErrInvalid, "license file refused: item %s: charge way %v is not served by this version of muster", file.Items[i].ID, file.Items[i].ChargeWay)
-		}
-	}
 	before, known := c.catalog.License(file.LicenseID)
 	if known {
 		same, err := checkRevision(before, file, text)
@@ -59,11 +54,6 @@ func (c *Core) ImportLicense(text []byte, target ImportTarget) (*ImportResult, e
 		}
 	}
 	return c.takeOver(file, text, before, target)
-}
-
-// served says whether the core decides a charge way.
-func served(w license.ChargeWay) bool {
-	return w.Period() > 0 || w == license.Scan || w == license.Page
 }
 
 // checkRevision compares a file with the one imported before under its license id [FILE-3].

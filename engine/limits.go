@@ -22,6 +22,8 @@ const (
 	ProjectItemsMax = 1000
 	// BatchBytesMax closes a batch early, well below the largest journal entry.
 	BatchBytesMax = 4 << 20
+	// instancesMax bounds the instances of one device; a seat has 16 bits for them.
+	instancesMax = 1<<16 - 1
 	// CheckpointPages is how many pages one checkpoint step copies: a step stays
 	// far below a millisecond.
 	CheckpointPages = 64

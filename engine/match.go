@@ -20,6 +20,7 @@ const (
 	stageDeployment
 	stageChargeWay
 	stageModules
+	stageDomain
 	stageNetwork
 	stageValidity
 	stageDependency
@@ -60,7 +61,10 @@ func (i *Item) permits(in *protocol.CheckIn) (stage, protocol.Code) {
 	case !i.hasModules(in.Modules):
 		return stageModules, protocol.NothingFits
 	}
-	return stageModules, protocol.OK
+	if i.ChargeWay == license.Domain && !i.licensesDomain(string(in.Validation)) {
+		return stageDomain, protocol.DomainMismatch
+	}
+	return stageDomain, protocol.OK
 }
 
 // reaches says whether the item serves a client network; without a list it
@@ -113,8 +117,7 @@ func (i *Item) hasModules(wanted [][]byte) bool {
 // match is the outcome of looking for an item.
 type match struct {
 	item  *Item
-	seat  place // of the client's seat on the item, if held
-	holds bool  // the client holds an active seat on it
+	holds bool // the client holds an active seat on it
 	code  protocol.Code
 }
 
@@ -122,37 +125,93 @@ type match struct {
 // device already sits on, else the first with use below its quota, else the
 // first within its tolerance. Without one it says why, by the item that got furthest.
 func (c *Core) find(p *Project, d *Decision, seats *clientSeats) match {
-	var tolerated *Item
-	best := match{code: protocol.NothingFits}
-	furthest := stage(-1)
+	var free, tolerated *Item
+	best, furthest := match{code: protocol.NothingFits}, stage(-1)
 	for _, item := range p.Items {
 		at, code := c.terms(p, item, d)
 		if code == protocol.OK {
-			if pl, ok := seats.active(item.Ordinal); ok && item.takesSeats() {
-				return match{item: item, seat: pl, holds: true}
-			}
-			at, code = stageQuota, protocol.LimitExceeded
-			if used := c.used(item); used < item.Quota {
-				if furthest <= stageQuota {
-					best, furthest = match{item: item}, stageQuota+1
-				}
-				continue
-			} else if used < item.Limit() && tolerated == nil {
+			own := seats.active(item.Ordinal)
+			var room room
+			room, code = c.room(item, d.Request.CheckIn.Instances, own)
+			switch {
+			case room != roomNone && own != nil && item.takesSeats():
+				return match{item: item, holds: true}
+			case room == roomFree && free == nil:
+				free = item
+			case room == roomTolerated && tolerated == nil:
 				tolerated = item
 			}
+			at = stageQuota
 		}
-		if at > furthest {
+		if code != protocol.OK && at > furthest {
 			best, furthest = match{item: item, code: code}, at
 		}
 	}
-	if best.code != protocol.OK && tolerated != nil {
-		return match{item: tolerated}
+	if free == nil {
+		free = tolerated
+	}
+	if free != nil {
+		return match{item: free}
 	}
 	return best
 }
 
-// takesSeats says whether a device holds a seat against the item's quota.
-func (i *Item) takesSeats() bool { return i.ChargeWay.Period() > 0 }
+// takesSeats says whether a device that holds a seat on the item stays there.
+func (i *Item) takesSeats() bool {
+	return i.ChargeWay.Period() > 0 || i.ChargeWay == license.Server || i.bySlot()
+}
+
+// room is what an item has left for one more.
+type room int
+
+const (
+	roomNone      room = iota
+	roomTolerated      // within the tolerance: when nothing else is left
+	roomFree           // below the quota
+)
+
+// room checks the quota for a client that asks for so many instances; own is
+// its held seat on the item, nil if it has none.
+func (c *Core) room(item *Item, instances uint32, own *seat) (room, protocol.Code) {
+	switch {
+	case item.ChargeWay == license.Domain:
+		return roomFree, protocol.OK
+	case item.bySlot():
+		return c.roomBySlot(item, instances, own)
+	case own != nil && item.takesSeats():
+		return roomFree, protocol.OK
+	}
+	switch used := c.used(item); {
+	case used < item.Quota:
+		return roomFree, protocol.OK
+	case used < item.Limit():
+		return roomTolerated, protocol.OK
+	}
+	return roomNone, protocol.LimitExceeded
+}
+
+// roomBySlot: any number may be authorized until the overuse budget is spent,
+// then at most the quota is reserved at a time [CDEV-1], [CDEV-3], [INST-1], [INST-3].
+func (c *Core) roomBySlot(item *Item, instances uint32, own *seat) (room, protocol.Code) {
+	asked := uint64(1)
+	if item.ChargeWay == license.ConcurrentInstance {
+		asked = max(1, uint64(instances))
+		if asked > min(item.Quota, instancesMax) {
+			return roomNone, protocol.MoreThanQuota
+		}
+	}
+	if !c.strict(item) {
+		return roomFree, protocol.OK
+	}
+	others := c.itemState(item.Ordinal).expiries.held
+	if own != nil {
+		others -= uint64(own.weight())
+	}
+	if others+asked > item.Quota {
+		return roomNone, protocol.LimitExceeded
+	}
+	return roomFree, protocol.OK
+}
 
 // used is what counts against the item's quota: seats held, or scans and pages.
 func (c *Core) used(item *Item) uint64 {

@@ -217,6 +217,9 @@ func (c *Core) fillItem(item *Item, id string, modules []string) {
 		panic("engine: a parsed license has no certificate: " + err.Error())
 	}
 	item.ProofID = license.ProofID(item.Proof)
+	for _, d := range item.Domains {
+		item.registrable = append(item.registrable, registrable(d, item.ExtraSuffixes))
+	}
 	for _, name := range item.Modules {
 		item.modules = append(item.modules, license.GrantModule{Ordinal: uint16(slices.Index(modules, name)), Name: name})
 	}

@@ -24,6 +24,7 @@ const (
 	tableDevices
 	tableSeats
 	tableCounters
+	tableSlots
 	// Tables is the number of tables.
 	Tables
 )

@@ -66,7 +66,7 @@ func TestRecoverAtAnyMoment(t *testing.T) {
 	for seed := range uint64(20) {
 		b := newBed(t)
 		r := rand.New(rand.NewPCG(seed, 1))
-		p := b.imported("1", []string{"ChargeWay", "device-daily", "Quota", "150"}, []string{"Product", "DLS", "Quota", "5000"})
+		p := b.imported("1", []string{"ChargeWay", "device-daily", "Quota", "150"}, []string{"Product", "DLS", "Quota", "5000"}, []string{"Product", "DCV", "ChargeWay", "concurrent-device", "Quota", "2"})
 		var devices []*unit
 		passing, done := false, CheckpointStart{}
 		for step := range 1500 {
@@ -111,11 +111,13 @@ func (b *bed) randomStep(r *rand.Rand, p *Project, devices *[]*unit) {
 	d := (*devices)[r.IntN(len(*devices))]
 	switch n := r.IntN(10); {
 	case d.item == 0 || n < 3:
-		d.checkIn(want([]string{"DBR", "DLS"}[r.IntN(2)]))
+		d.checkIn(want([]string{"DBR", "DLS", "DCV"}[r.IntN(3)]))
 	case n == 3:
 		d.release()
 	default:
-		if a := d.send(d.reportRequest(uint32(r.IntN(9)))); a.Kind == protocol.KindAccepted {
+		request := d.reportRequest(uint32(r.IntN(9)))
+		request.Lines[0].Slot -= r.Uint32N(20_000) // late, at times too late
+		if a := d.send(request); a.Kind == protocol.KindAccepted {
 			d.seq = a.Seq
 		}
 	}

@@ -61,6 +61,8 @@ func (c *Core) refuseReport(d *Decision) {
 
 func (c *Core) countReport(d *Decision, at place, st *seat) {
 	r := &d.Request
+	item := c.catalog.item(r.Item)
+	undated := c.date(r.Lines)
 	c.lineRows = c.lineRows[:0]
 	for i := range r.Lines {
 		c.lineRows = append(c.lineRows, c.ensureCounter(counterKey{project: d.Project, item: r.Item, module: r.Lines[i].Module}))
@@ -74,13 +76,20 @@ func (c *Core) countReport(d *Decision, at place, st *seat) {
 	c.body = e.append(c.body)
 	c.applyReport(&e)
 	c.items[r.Item].touched = true
+	if undated > 0 {
+		c.countMany(counterKey{item: r.Item}, valueUndated, undated)
+	}
+	if item != nil && item.bySlot() {
+		c.countSlots(item, at, st, r.Lines)
+	}
 	c.tally.add(d.Project, protocol.OK)
 }
 
-// refreshed is a held seat's new end after use [DEV-1]; an ended one stays ended [EXH-1].
+// refreshed is a held seat's new end after use [DEV-1]; an ended one stays ended
+// [EXH-1]. Leases and slots are renewed by check-ins alone [SRVR-1], [CDEV-3].
 func (c *Core) refreshed(st *seat) uint32 {
 	item := c.catalog.item(st.item)
-	if st.activeUntil <= c.second || item == nil || item.validity(c.now) != protocol.OK {
+	if st.activeUntil <= c.second || item == nil || item.ChargeWay.Period() == 0 || item.validity(c.now) != protocol.OK {
 		return st.activeUntil
 	}
 	return max(st.activeUntil, c.activeUntil(item))
@@ -93,5 +102,9 @@ func (c *Core) activeUntil(item *Item) uint32 {
 	if c.now >= end { // serving its grace [EXH-3]
 		end = item.End()
 	}
-	return uint32(min(c.now+item.span, end))
+	until := c.now + item.span
+	if c.strict(item) { // the current and the next slot
+		until = int64(c.slot()+2) * protocol.SlotSeconds
+	}
+	return uint32(min(until, end))
 }

@@ -64,6 +64,23 @@ type counterRow struct {
 
 const counterValues = 6
 
+// slotRow remembers in which slots a seat was counted, for items that count
+// devices or instances a slot: a late report must not count one twice.
+type slotRow struct {
+	owner  uint32 // place of the seat
+	item   uint32 // of the seat then; the place may have gone to another item
+	bucket uint32 // slot / slotsPerRow
+	_      uint32
+	bits   [slotsPerRow / 64]uint64
+}
+
+// slotsPerRow is how many slots a row remembers, somewhat over 19 hours; the
+// rows of a seat are used again in a circle that is longer than 30 days [SLOT-1].
+const (
+	slotsPerRow    = 384
+	slotRowsCircle = LateSeconds/180/slotsPerRow + 2
+)
+
 // counterKey names a counter row.
 type counterKey struct {
 	project uint32 // ordinal, 0: all projects
@@ -86,5 +103,6 @@ var (
 	_ = [1]struct{}{}[unsafe.Sizeof(seatRow{})-RowBytes]
 	_ = [1]struct{}{}[unsafe.Sizeof(counterRow{})-RowBytes]
 	_ = [1]struct{}{}[unsafe.Sizeof(metaRow{})-RowBytes]
+	_ = [1]struct{}{}[unsafe.Sizeof(slotRow{})-RowBytes]
 	_ = [1]struct{}{}[unsafe.Sizeof(pageHeader{})-RowBytes]
 )

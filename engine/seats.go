@@ -38,10 +38,12 @@ func (s *clientSeats) of(item uint32) (at place, st *seat) {
 	return at, st
 }
 
-// active finds the client's seat on an item if it is held now.
-func (s *clientSeats) active(item uint32) (place, bool) {
-	p, st := s.of(item)
-	return p, st != nil && st.activeUntil > s.core.second
+// active finds the client's seat on an item if it is held now, else nil.
+func (s *clientSeats) active(item uint32) *seat {
+	if _, st := s.of(item); st != nil && st.activeUntil > s.core.second {
+		return st
+	}
+	return nil
 }
 
 // free finds a place for a seat on a new item: an empty one, or one whose seat
