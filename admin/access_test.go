@@ -28,6 +28,7 @@ func (b *bed) accessTable(project string) []access {
 	if err != nil {
 		b.t.Fatal(err)
 	}
+	device := "/api/v1/devices/" + b.seated(project, 7)
 	return []access{
 		{"GET", "/", noBody, ok, ok, ok, ok},
 		{"GET", "/healthz", noBody, ok, ok, ok, ok},
@@ -52,6 +53,11 @@ func (b *bed) accessTable(project string) []access {
 		{"GET", "/api/v1/projects/" + project, noBody, who, not, ok, ok},
 		{"PATCH", "/api/v1/projects/" + project, jsonBody(`{"name": "n"}`), who, not, not, ok},
 		{"GET", "/api/v1/projects/" + project + "/key", noBody, who, not, not, ok}, // it holds the password
+		{"GET", device, noBody, who, not, ok, ok},
+		{"POST", device + "/block", noBody, who, not, not, ok},
+		{"POST", device + "/unblock", noBody, who, not, not, ok},
+		{"POST", device + "/clear-clone", noBody, who, not, not, ok},
+		{"POST", device + "/free-seat", jsonBody(`{"item": "1001/device-yearly"}`), who, not, not, ok},
 	}
 }
 

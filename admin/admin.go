@@ -94,6 +94,7 @@ func (a *Admin) routes() []route {
 	return slices.Concat(
 		a.healthRoutes(), a.setupRoutes(), a.tokenRoutes(), a.serverRoutes(), a.vendorKeyRoutes(),
 		a.licenseFileRoutes(), a.itemRoutes(), a.projectRoutes(), a.keyRoutes(),
+		a.deviceRoutes(),
 	)
 }
 
@@ -164,7 +165,8 @@ func (a *Admin) catalog() (*engine.Catalog, error) {
 	return nil, notReady()
 }
 
-// edit runs a change in the decider once there is one.
+// edit runs a change, or a look at what is the decider's alone, in the decider
+// once there is one.
 func (a *Admin) edit(ctx context.Context, f func(*engine.Core) error) error {
 	if a.Catalog() == nil {
 		return notReady()

@@ -26,6 +26,7 @@
 //
 // A change runs in the decider, by Ledger.Do, as one edit of the engine, which
 // checks everything before it changes anything; the answer leaves when the
-// change is durable. Reads use the published catalog and wait for nobody. The
-// package reads no clock: Config.Now is its time.
+// change is durable. Reads use the published catalog and wait for nobody, but
+// for single devices, which the decider alone knows. The package reads no clock:
+// Config.Now is its time.
 package admin

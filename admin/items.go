@@ -2,6 +2,7 @@ package admin
 
 import (
 	"net/http"
+	"strings"
 	"time"
 
 	"muster/engine"
@@ -90,6 +91,16 @@ func (a *Admin) showItem(w http.ResponseWriter, r *http.Request) error {
 		return refusal(http.StatusNotFound, "not-found", "no item %q: an item is named LicenseId/ItemId, see the list of items", name)
 	}
 	return writeJSON(w, http.StatusOK, itemView(catalog, item, a.now()))
+}
+
+// itemNamed is the item that a field of a request names.
+func itemNamed(catalog *engine.Catalog, name, field string) (*engine.Item, error) {
+	if item, ok := catalog.ItemByName(strings.TrimSpace(name)); ok {
+		return item, nil
+	}
+	p := refusal(http.StatusUnprocessableEntity, "unknown-item", "no item %q: an item is named LicenseId/ItemId, see the list of items", name)
+	p.Field = field
+	return nil, p
 }
 
 func itemView(catalog *engine.Catalog, i *engine.Item, now int64) Item {

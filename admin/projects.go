@@ -3,7 +3,6 @@ package admin
 import (
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"muster/engine"
@@ -20,18 +19,19 @@ func (a *Admin) projectRoutes() []route {
 
 // Project is a project [PRJ-1]. Its key has a route of its own.
 type Project struct {
-	ID               string    `json:"id"`
-	Name             string    `json:"name"`
-	OrganizationID   string    `json:"organizationId"`
-	Items            []string  `json:"items"`        // names in usage order [PRJ-6]
-	DefaultOrder     bool      `json:"defaultOrder"` // the operator did not set the order
-	PasswordSet      bool      `json:"passwordSet"`
-	Password         string    `json:"password,omitempty"`        // the session password, for write scope only
-	OldPasswordUntil time.Time `json:"oldPasswordUntil,omitzero"` // the replaced one is valid so long [PRJ-3]
-	Disabled         bool      `json:"disabled"`
-	Default          bool      `json:"default"` // of its organization
-	Created          time.Time `json:"created"`
-	Warnings         []string  `json:"warnings,omitempty"` // in the answer to a change
+	ID               string     `json:"id"`
+	Name             string     `json:"name"`
+	OrganizationID   string     `json:"organizationId"`
+	Items            []string   `json:"items"`        // names in usage order [PRJ-6]
+	DefaultOrder     bool       `json:"defaultOrder"` // the operator did not set the order
+	PasswordSet      bool       `json:"passwordSet"`
+	Password         string     `json:"password,omitempty"`        // the session password, for write scope only
+	OldPasswordUntil time.Time  `json:"oldPasswordUntil,omitzero"` // the replaced one is valid so long [PRJ-3]
+	Validation       Validation `json:"validation"`
+	Disabled         bool       `json:"disabled"`
+	Default          bool       `json:"default"` // of its organization
+	Created          time.Time  `json:"created"`
+	Warnings         []string   `json:"warnings,omitempty"` // in the answer to a change
 }
 
 // ProjectList is the answer to GET projects.
@@ -48,13 +48,14 @@ type NewProject struct {
 
 // ProjectChange is what PATCH changes; a missing field stays as it is.
 type ProjectChange struct {
-	Name                 *string   `json:"name,omitempty"`
-	Password             *string   `json:"password,omitempty"`             // the session password; "" for none
-	PasswordGraceSeconds *int64    `json:"passwordGraceSeconds,omitempty"` // for which the old one stays valid [PRJ-3]
-	Disabled             *bool     `json:"disabled,omitempty"`
-	Default              *bool     `json:"default,omitempty"`      // only true: another project stops being it
-	Items                *[]string `json:"items,omitempty"`        // names, all of them, in usage order [PRJ-6]
-	DefaultOrder         *bool     `json:"defaultOrder,omitempty"` // only true: back to the default usage order
+	Name                 *string     `json:"name,omitempty"`
+	Password             *string     `json:"password,omitempty"`             // the session password; "" for none
+	PasswordGraceSeconds *int64      `json:"passwordGraceSeconds,omitempty"` // for which the old one stays valid [PRJ-3]
+	Validation           *Validation `json:"validation,omitempty"`           // all of it: a missing list is an empty one
+	Disabled             *bool       `json:"disabled,omitempty"`
+	Default              *bool       `json:"default,omitempty"`      // only true: another project stops being it
+	Items                *[]string   `json:"items,omitempty"`        // names, all of them, in usage order [PRJ-6]
+	DefaultOrder         *bool       `json:"defaultOrder,omitempty"` // only true: back to the default usage order
 }
 
 func projectOf(catalog *engine.Catalog, id string) (*engine.Project, error) {
@@ -67,7 +68,7 @@ func projectOf(catalog *engine.Catalog, id string) (*engine.Project, error) {
 func (a *Admin) projectView(p *engine.Project, who caller) Project {
 	view := Project{
 		ID: p.ID, Name: p.Name, OrganizationID: p.Organization, Items: []string{}, DefaultOrder: !p.Custom,
-		PasswordSet: p.Password != "", Disabled: p.Disabled, Default: p.Default, Created: unixTime(p.Created),
+		PasswordSet: p.Password != "", Validation: validationView(p.Validation), Disabled: p.Disabled, Default: p.Default, Created: unixTime(p.Created),
 	}
 	if who.scope.holds(ScopeWrite) {
 		view.Password = p.Password
@@ -214,17 +215,16 @@ func (in *ProjectChange) edit(catalog *engine.Catalog) (engine.ProjectEdit, erro
 	if in.PasswordGraceSeconds != nil {
 		edit.PasswordGrace = *in.PasswordGraceSeconds
 	}
+	edit.Validation = (*engine.Validation)(in.Validation)
 	edit.DefaultOrder = in.DefaultOrder != nil
 	if in.Items == nil {
 		return edit, nil
 	}
 	edit.Items = []uint32{} // of no items, not unchanged
 	for _, name := range *in.Items {
-		item, ok := catalog.ItemByName(strings.TrimSpace(name))
-		if !ok {
-			p := refusal(http.StatusUnprocessableEntity, "unknown-item", "no item %q: an item is named LicenseId/ItemId, see the list of items", name)
-			p.Field = "items"
-			return edit, p
+		item, err := itemNamed(catalog, name, "items")
+		if err != nil {
+			return edit, err
 		}
 		edit.Items = append(edit.Items, item.Ordinal)
 	}

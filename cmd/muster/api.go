@@ -32,8 +32,8 @@ func addAPICommands(root *cobra.Command) {
 	f.StringVar(&a.data, "data", dataDefault, "data directory of a server on this machine (MUSTER_DATA)")
 	f.BoolVar(&a.json, "json", false, "print the API's answer as it is")
 	root.AddCommand(
-		a.importCommand(), a.licenseCommands(), a.itemCommands(), a.projectCommands(), a.keyCommand(), a.statusCommand(),
-		a.tokenCommands(), a.vendorKeyCommands(), a.addressCommands(),
+		a.importCommand(), a.licenseCommands(), a.itemCommands(), a.projectCommands(), a.deviceCommands(), a.keyCommand(),
+		a.statusCommand(), a.tokenCommands(), a.vendorKeyCommands(), a.addressCommands(),
 	)
 }
 

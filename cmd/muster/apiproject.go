@@ -48,6 +48,7 @@ func showProject(t *table, p *admin.Project) {
 	t.row("created", p.Created)
 	t.row("usage order", map[bool]string{true: "default", false: "set by the operator"}[p.DefaultOrder])
 	t.row("items", p.Items)
+	showValidation(t, &p.Validation)
 }
 
 // projectFlags are the flags by which a project is changed.
@@ -55,6 +56,7 @@ type projectFlags struct {
 	name, password, grace                  string
 	disable, enable, isDefault, defaultWay bool
 	items                                  []string
+	validation                             validationFlags
 }
 
 func (f *projectFlags) bind(cmd *cobra.Command) {
@@ -67,10 +69,12 @@ func (f *projectFlags) bind(cmd *cobra.Command) {
 	flags.BoolVar(&f.isDefault, "default", false, "make it the default project of its organization")
 	flags.StringSliceVar(&f.items, "items", nil, "its items, LICENSE/ITEM, all of them, in usage order; \"\" is none")
 	flags.BoolVar(&f.defaultWay, "default-order", false, "go back to the default usage order")
+	f.validation.bind(flags)
 }
 
-// change is what the flags that were given say.
-func (f *projectFlags) change(s *session) (in admin.ProjectChange, err error) {
+// change is what the flags that were given say of a project; id is empty for
+// one that is yet to be made.
+func (f *projectFlags) change(s *session, id string) (in admin.ProjectChange, err error) {
 	changed := s.cmd.Flags().Changed
 	if f.enable && f.disable {
 		return in, usageError("give --disable or --enable, not both")
@@ -103,7 +107,8 @@ func (f *projectFlags) change(s *session) (in admin.ProjectChange, err error) {
 	if f.defaultWay {
 		in.DefaultOrder = &f.defaultWay
 	}
-	return in, nil
+	in.Validation, err = f.validation.change(s, id)
+	return in, err
 }
 
 // readPassword keeps a password out of the shell's history and the process list.
@@ -125,7 +130,7 @@ func (s *session) readPassword(given string) (*string, error) {
 func (a *apiFlags) editProjectCommand() *cobra.Command {
 	var f projectFlags
 	cmd := a.command("edit PROJECT", "Change a project", cobra.ExactArgs(1), func(s *session, args []string) error {
-		in, err := f.change(s)
+		in, err := f.change(s, args[0])
 		if err != nil {
 			return err
 		}
@@ -154,7 +159,7 @@ func (a *apiFlags) createProjectCommand() *cobra.Command {
 		if f.name == "" {
 			return usageError("a project needs a name: give --name")
 		}
-		rest, err := f.change(s)
+		rest, err := f.change(s, "")
 		if err != nil {
 			return err
 		}

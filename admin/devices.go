@@ -1,0 +1,145 @@
+package admin
+
+import (
+	"net/http"
+	"time"
+
+	"muster/engine"
+	"muster/license"
+)
+
+func (a *Admin) deviceRoutes() []route {
+	return []route{
+		{method: "GET", path: "/api/v1/devices/{uuid}", scope: ScopeRead, handle: a.showDevice},
+		{method: "POST", path: "/api/v1/devices/{uuid}/block", scope: ScopeWrite, handle: a.changeDevice(block)},
+		{method: "POST", path: "/api/v1/devices/{uuid}/unblock", scope: ScopeWrite, handle: a.changeDevice(unblock)},
+		{method: "POST", path: "/api/v1/devices/{uuid}/clear-clone", scope: ScopeWrite, handle: a.changeDevice((*engine.Core).ClearClone)},
+		{method: "POST", path: "/api/v1/devices/{uuid}/free-seat", scope: ScopeWrite, bodyMax: textMax, handle: a.freeSeat},
+	}
+}
+
+// Device is what is known of a client UUID.
+type Device struct {
+	UUID    license.UUID `json:"uuid"`
+	Blocked bool         `json:"blocked"` // answered 161 [DEV-5]
+	Streams []Stream     `json:"streams"`
+	Seats   []Seat       `json:"seats"` // held and ended ones
+}
+
+// Stream is one of the applications that share a client UUID [CLI-9].
+type Stream struct {
+	Number    uint32    `json:"number"`
+	Project   string    `json:"project"` // id of the one last used
+	Changes   uint32    `json:"changes"` // check-ins, reports and releases since the check-in that began it
+	FirstSeen time.Time `json:"firstSeen"`
+	LastSeen  time.Time `json:"lastSeen"`
+	Clone     bool      `json:"clone"`    // answered 151 until cleared [CLI-5]
+	Forgiven  bool      `json:"forgiven"` // a restored backup was, once
+	Retired   bool      `json:"retired"`  // gave way to a newer application
+}
+
+// Seat is a device's seat on an item; of scan and page a grant counts as one.
+type Seat struct {
+	Item        string    `json:"item"` // LicenseId/ItemId
+	Held        bool      `json:"held"` // now
+	ActiveUntil time.Time `json:"activeUntil"`
+	LastUse     time.Time `json:"lastUse,omitzero"` // begin of the newest slot that a report counted
+	Released    bool      `json:"released"`         // given back by the device [CLI-6]
+	Freed       bool      `json:"freed"`            // by hand [DEV-4]
+}
+
+// SeatToFree says which seat of a device is freed by hand.
+type SeatToFree struct {
+	Item string `json:"item"` // LicenseId/ItemId
+}
+
+// slotSeconds is the length of a slot (domain rule "slot").
+const slotSeconds = 180
+
+func block(c *engine.Core, uuid [16]byte) error   { return c.BlockDevice(uuid, true) }
+func unblock(c *engine.Core, uuid [16]byte) error { return c.BlockDevice(uuid, false) }
+
+func (a *Admin) showDevice(w http.ResponseWriter, r *http.Request) error {
+	return a.answerDevice(w, r, func(*engine.Core, [16]byte) error { return nil })
+}
+
+func (a *Admin) changeDevice(change func(*engine.Core, [16]byte) error) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error { return a.answerDevice(w, r, change) }
+}
+
+func (a *Admin) freeSeat(w http.ResponseWriter, r *http.Request) error {
+	var in SeatToFree
+	if err := readJSON(r, &in); err != nil {
+		return err
+	}
+	return a.answerDevice(w, r, func(c *engine.Core, uuid [16]byte) error {
+		if _, err := c.Device(uuid); err != nil { // what the path names comes first
+			return err
+		}
+		item, err := itemNamed(c.Catalog(), in.Item, "item")
+		if err != nil {
+			return err
+		}
+		return c.FreeSeat(uuid, item.Ordinal)
+	})
+}
+
+// answerDevice changes a device and answers with what became of it. Devices are
+// the decider's alone, so looking at one waits for it like a change.
+func (a *Admin) answerDevice(w http.ResponseWriter, r *http.Request, change func(*engine.Core, [16]byte) error) error {
+	uuid, err := license.ParseUUID(r.PathValue("uuid"))
+	if err != nil {
+		p := refusal(http.StatusUnprocessableEntity, "invalid", "client UUID %v", err)
+		p.Field = "uuid"
+		return p
+	}
+	var view Device
+	err = a.edit(r.Context(), func(c *engine.Core) error {
+		if err := change(c, uuid); err != nil {
+			return err
+		}
+		device, err := c.Device(uuid)
+		if err == nil {
+			view = deviceView(c.Catalog(), device)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, view)
+}
+
+func deviceView(catalog *engine.Catalog, d *engine.DeviceView) Device {
+	view := Device{UUID: d.UUID, Blocked: d.Blocked, Streams: []Stream{}, Seats: []Seat{}}
+	for _, s := range d.Streams {
+		stream := Stream{
+			Number: s.Number, Changes: s.Changes, FirstSeen: unixTime(s.FirstSeen), LastSeen: unixTime(s.LastSeen),
+			Clone: s.Clone, Forgiven: s.Forgiven, Retired: s.Retired,
+		}
+		if p := numbered(catalog.Projects, s.Project); p != nil {
+			stream.Project = p.ID
+		}
+		view.Streams = append(view.Streams, stream)
+	}
+	for _, s := range d.Seats {
+		seat := Seat{
+			Held: s.Held, ActiveUntil: unixTime(s.ActiveUntil),
+			LastUse: unixTime(int64(s.LastSlot) * slotSeconds), Released: s.Released, Freed: s.Freed,
+		}
+		if i := numbered(catalog.Items, s.Item); i != nil {
+			seat.Item = i.Name()
+		}
+		view.Seats = append(view.Seats, seat)
+	}
+	return view
+}
+
+// numbered is the object of an ordinal, nil if the catalog lacks it: the decider
+// may be an import ahead of the published catalog.
+func numbered[T any](objects []*T, ordinal uint32) *T {
+	if int64(ordinal) < int64(len(objects)) {
+		return objects[ordinal]
+	}
+	return nil
+}
