@@ -22,14 +22,6 @@ type place uint32
 
 const inSeats place = 1 << 31
 
-func (c *Core) seatAt(p place) *seat {
-	if p&inSeats == 0 {
-		return &c.device(uint32(p)).seat
-	}
-	n := uint32(p &^ inSeats)
-	return &c.seatRow(n / seatsPerRow).seats[n%seatsPerRow]
-}
-
 func (c *Core) editSeat(p place) *seat {
 	if p&inSeats == 0 {
 		return &c.editDevice(uint32(p)).seat
