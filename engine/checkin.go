@@ -263,27 +263,15 @@ func (c *Core) regrant(d *Decision, n uint32) {
 // release gives a seat back [CLI-6], [DEV-4].
 func (c *Core) release(d *Decision) {
 	r := &d.Request
-	row, ok, valid := c.stream(r)
-	if !ok || !valid {
-		c.noStream(d)
+	if c.next(d) == nil {
 		return
 	}
-	switch row.standing(r) {
-	case standsAhead:
-		d.Reply = Reply{Kind: protocol.KindOutOfStep, Seq: row.lastSeq + 1}
-		return
-	case standsDiverge:
-		c.noStream(d)
-		return
-	case standsNext:
-		c.wake(r.Stream-1, row)
-		c.step(d, r.Stream-1)
-		seats := c.clientSeats(&r.UUID)
-		if at, st := seats.of(r.Item); st != nil && st.item != 0 && st.activeUntil > c.second {
-			ended := *st
-			ended.activeUntil, ended.flags = c.second, ended.flags|seatReleased
-			c.setSeat(at, ended)
-		}
+	c.step(d, r.Stream-1)
+	seats := c.clientSeats(&r.UUID)
+	if at, st := seats.of(r.Item); st != nil && st.item != 0 && st.activeUntil > c.second {
+		ended := *st
+		ended.activeUntil, ended.flags = c.second, ended.flags|seatReleased
+		c.setSeat(at, ended)
 	}
-	d.Reply = Reply{Kind: protocol.KindAccepted, Seq: c.device(r.Stream - 1).lastSeq}
+	d.Reply = Reply{Kind: protocol.KindAccepted, Seq: r.Seq}
 }

@@ -27,11 +27,9 @@ type Config struct {
 // Core is the decision core. One goroutine, the decider, calls its methods,
 // except [Core.Catalog] and [Core.Tallies], which any goroutine may.
 type Core struct {
-	config     Config
-	server     license.ServerIdentity
-	configured *license.KeyRing
-	trusted    *license.KeyRing
-	tokens     tokenKey
+	config  Config
+	trusted *license.KeyRing
+	tokens  tokenKey
 
 	meta, devices, seats, counters, slots table
 	byUUID                                *index
@@ -71,7 +69,7 @@ type itemState struct {
 // it, then Start.
 func New(config Config) *Core {
 	c := &Core{
-		config: config, server: config.Server, configured: config.Trusted,
+		config: config,
 		byUUID: newIndex(), objects: map[ObjectKey]*object{}, parsed: parsedFiles{},
 		tokens: newTokenKey(config.TokenKey),
 	}

@@ -55,6 +55,7 @@ func (c *Core) Decide(requests []Decision) {
 	}
 }
 
+// decide decides one change. Pings change nothing: the front answers them.
 func (c *Core) decide(d *Decision) {
 	switch d.Request.Kind {
 	case protocol.KindReport:
@@ -63,8 +64,6 @@ func (c *Core) decide(d *Decision) {
 		c.checkIn(d)
 	case protocol.KindRelease:
 		c.release(d)
-	case protocol.KindPing:
-		d.Reply.Detail = &protocol.Answer{Kind: protocol.KindPong, ID: d.Request.ID, Time: uint64(c.time / 1e6)}
 	}
 }
 

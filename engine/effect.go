@@ -33,7 +33,7 @@ const EntryKind = 1
 
 // reportBytes and lineBytes bound what one report adds to an entry.
 const (
-	reportBytes = 31
+	reportBytes = 32
 	lineBytes   = 10
 )
 

@@ -135,7 +135,7 @@ func read[T any](c *Core, kind ObjectKind, visit func(id uint32, v *T)) error {
 // objects changed, in the decider.
 func (c *Core) rebuild() error {
 	cat := &Catalog{
-		Server: c.server.UUID(), Mode: c.server.Mode, Modules: []string{""},
+		Server: c.config.Server.UUID(), Mode: c.config.Server.Mode, Modules: []string{""},
 		byProjectID: map[string]*Project{}, defaults: map[string]*Project{},
 	}
 	steps := []func(*Catalog) error{c.readSettings, c.readLicenses, c.readItems, c.readProjects}
@@ -152,7 +152,7 @@ func (c *Core) rebuild() error {
 
 func (c *Core) readSettings(cat *Catalog) error {
 	c.trusted = &license.KeyRing{}
-	for _, key := range c.configured.List() {
+	for _, key := range c.config.Trusted.List() {
 		_ = c.trusted.Add(key) // it was added to a ring before
 	}
 	err := read(c, ObjectVendorKey, func(_ uint32, v *vendorKeyObject) {
@@ -211,7 +211,7 @@ func (c *Core) fillItem(item *Item, id string, modules []string) {
 	}
 	item.Item = file.Items[n]
 	item.span = grantSpan(&item.Item)
-	proof := license.Proof{Server: c.server, Certificate: file.Certificate(n)}
+	proof := license.Proof{Server: c.config.Server, Certificate: file.Certificate(n)}
 	var err error
 	if item.Proof, err = proof.AppendBinary(nil); err != nil {
 		panic("engine: a parsed license has no certificate: " + err.Error())

@@ -7,22 +7,8 @@ import "muster/protocol"
 // the next authorization fails [SCAN-2], [EXH-1].
 func (c *Core) report(d *Decision) {
 	r := &d.Request
-	row, ok, valid := c.stream(r)
-	if !ok || !valid {
-		c.noStream(d)
-		return
-	}
-	switch row.standing(r) {
-	case standsNext:
-		c.wake(r.Stream-1, row)
-	case standsAhead:
-		d.Reply = Reply{Kind: protocol.KindOutOfStep, Seq: row.lastSeq + 1}
-		return
-	case standsDiverge:
-		c.noStream(d)
-		return
-	default: // a resend: counted before
-		d.Reply = Reply{Kind: protocol.KindAccepted, Seq: row.lastSeq}
+	row := c.next(d)
+	if row == nil {
 		return
 	}
 	at, st := c.reportSeat(row, r)

@@ -45,6 +45,29 @@ func (c *Core) stream(r *protocol.Request) (d *deviceRow, ok, valid bool) {
 	return d, true, r.Token == c.token(d, r.Stream) && !d.dormant()
 }
 
+// next returns the stream's row when the request is its expected next change;
+// otherwise it has answered the request and returns nil. Check-ins, which can
+// ask for a place, have rules of their own.
+func (c *Core) next(d *Decision) *deviceRow {
+	row, ok, valid := c.stream(&d.Request)
+	if !ok || !valid {
+		c.noStream(d)
+		return nil
+	}
+	switch row.standing(&d.Request) {
+	case standsNext:
+		c.wake(d.Request.Stream-1, row)
+		return row
+	case standsAhead:
+		d.Reply = Reply{Kind: protocol.KindOutOfStep, Seq: row.lastSeq + 1}
+	case standsDiverge:
+		c.noStream(d)
+	default: // a resend: taken before
+		d.Reply = Reply{Kind: protocol.KindAccepted, Seq: row.lastSeq}
+	}
+	return nil
+}
+
 func (c *Core) token(d *deviceRow, stream uint32) uint64 {
 	return c.tokens.token(&d.uuid, stream, d.generation)
 }

@@ -51,12 +51,11 @@ func (s *Server) greet(record []byte) []byte {
 	return out
 }
 
-// denied records a refused handshake [STAT-4]; it is the decider's to count.
+// denied records a refused handshake [STAT-4]. Like every refusal it leaves when
+// that is durable; guessing passwords goes no faster than the disk.
 func (s *Server) denied(project uint32, code protocol.Code) {
-	go func() { // the worker need not wait for the journal; the decider's queue bounds these
-		_ = s.decider.Do(context.Background(), func(c *engine.Core) error {
-			c.Deny(project, code)
-			return nil
-		})
-	}()
+	_ = s.decider.Do(context.Background(), func(c *engine.Core) error { // an error: stopping
+		c.Deny(project, code)
+		return nil
+	})
 }

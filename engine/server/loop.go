@@ -131,7 +131,8 @@ func (l *loop) seal(out []byte, b *batch, i, j int) []byte {
 		out = protocol.BeginReply(out)
 		for ; i < j && b.owners[i].session == session; i++ {
 			before := len(out)
-			out = appendAnswer(out, &b.decisions[i])
+			answer := b.decisions[i].Answer()
+			out = protocol.AppendAnswer(out, &answer)
 			if len(out)-start > room { // this one opens the next record
 				out = out[:before]
 				break
@@ -140,14 +141,6 @@ func (l *loop) seal(out []byte, b *batch, i, j int) []byte {
 		out = session.FinishReply(out, start, l.nonces.Next())
 	}
 	return out
-}
-
-func appendAnswer(out []byte, d *engine.Decision) []byte {
-	if d.Reply.Detail != nil {
-		return protocol.AppendAnswer(out, d.Reply.Detail)
-	}
-	a := protocol.Answer{Kind: d.Reply.Kind, ID: d.Request.ID, Seq: d.Reply.Seq}
-	return protocol.AppendAnswer(out, &a)
 }
 
 func (b *batch) reset() {
