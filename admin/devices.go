@@ -29,32 +29,33 @@ type Device struct {
 // Stream is one of the applications that share a client UUID [CLI-9].
 type Stream struct {
 	Number    uint32    `json:"number"`
-	Project   string    `json:"project"` // id of the one last used
-	Changes   uint32    `json:"changes"` // check-ins, reports and releases since the check-in that began it
-	FirstSeen time.Time `json:"firstSeen"`
+	Project   string    `json:"project"`   // id of the one last used
+	Changes   uint32    `json:"changes"`   // check-ins, reports and releases since the check-in that began it
+	FirstSeen time.Time `json:"firstSeen"` // day
 	LastSeen  time.Time `json:"lastSeen"`
 	Clone     bool      `json:"clone"`    // answered 151 until cleared [CLI-5]
 	Forgiven  bool      `json:"forgiven"` // a restored backup was, once
 	Retired   bool      `json:"retired"`  // gave way to a newer application
 }
 
-// Seat is a device's seat on an item; of scan and page a grant counts as one.
+// Seat is a device's place on an item through a project; of scan and page a
+// grant counts as a seat. A device that came through several projects has a
+// place for each, and holds its seat on one of them.
 type Seat struct {
-	Item        string    `json:"item"` // LicenseId/ItemId
-	Held        bool      `json:"held"` // now
+	Item        string    `json:"item"`    // LicenseId/ItemId
+	Project     string    `json:"project"` // id
+	Held        bool      `json:"held"`    // now
 	ActiveUntil time.Time `json:"activeUntil"`
-	LastUse     time.Time `json:"lastUse,omitzero"` // begin of the newest slot that a report counted
-	Released    bool      `json:"released"`         // given back by the device [CLI-6]
-	Freed       bool      `json:"freed"`            // by hand [DEV-4]
+	LastUse     time.Time `json:"lastUse,omitzero"`    // newest day that a report counted
+	Instances   uint32    `json:"instances,omitempty"` // of concurrent-instance items
+	Released    bool      `json:"released"`            // given back by the device [CLI-6]
+	Freed       bool      `json:"freed"`               // by hand [DEV-4]
 }
 
 // SeatToFree says which seat of a device is freed by hand.
 type SeatToFree struct {
 	Item string `json:"item"` // LicenseId/ItemId
 }
-
-// slotSeconds is the length of a slot (domain rule "slot").
-const slotSeconds = 180
 
 func block(c *engine.Core, uuid [16]byte) error   { return c.BlockDevice(uuid, true) }
 func unblock(c *engine.Core, uuid [16]byte) error { return c.BlockDevice(uuid, false) }
@@ -125,7 +126,10 @@ func deviceView(catalog *engine.Catalog, d *engine.DeviceView) Device {
 	for _, s := range d.Seats {
 		seat := Seat{
 			Held: s.Held, ActiveUntil: unixTime(s.ActiveUntil),
-			LastUse: unixTime(int64(s.LastSlot) * slotSeconds), Released: s.Released, Freed: s.Freed,
+			LastUse: unixTime(s.LastUse), Instances: s.Instances, Released: s.Released, Freed: s.Freed,
+		}
+		if p := numbered(catalog.Projects, s.Project); p != nil {
+			seat.Project = p.ID
 		}
 		if i := numbered(catalog.Items, s.Item); i != nil {
 			seat.Item = i.Name()

@@ -270,9 +270,16 @@ func (b *bed) device(project string, r protocol.Request) protocol.Answer {
 		if !ok {
 			return errors.New("no project " + project)
 		}
-		ds := []engine.Decision{{Request: r, Project: p.Ordinal, Generation: p.Generation}}
-		c.Decide(ds)
-		answer = ds[0].Answer()
+		decide := func() protocol.Answer {
+			ds := []engine.Decision{{Request: r, Project: p.Ordinal, Generation: p.Generation}}
+			c.Decide(ds)
+			return ds[0].Answer()
+		}
+		if answer = decide(); answer.Challenge != 0 { // it is asked to show a word
+			in := *r.CheckIn
+			in.Challenge, r.CheckIn = answer.Challenge, &in
+			answer = decide()
+		}
 		return nil
 	})
 	if err != nil {

@@ -44,10 +44,10 @@ func TestMetrics(t *testing.T) { // [STAT-3]
 	b.scans(b.imported(), 12)
 	err := b.Do(context.Background(), func(c *engine.Core) error {
 		for range 3 {
-			c.Deny(1, 120)
+			c.Deny(1, 120, 0, [16]byte{})
 		}
-		c.Deny(0, 101)
-		c.Deny(77, 101) // a project that the catalog does not have
+		c.Deny(0, 101, 0, [16]byte{})
+		c.Deny(77, 101, 0, [16]byte{}) // a project that the catalog does not have
 		return nil
 	})
 	if err != nil {

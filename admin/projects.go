@@ -28,6 +28,7 @@ type Project struct {
 	Password         string     `json:"password,omitempty"`        // the session password, for write scope only
 	OldPasswordUntil time.Time  `json:"oldPasswordUntil,omitzero"` // the replaced one is valid so long [PRJ-3]
 	Validation       Validation `json:"validation"`
+	Shares           []Share    `json:"shares"` // of its items, where one was set [PRJ-7]
 	Disabled         bool       `json:"disabled"`
 	Default          bool       `json:"default"` // of its organization
 	Created          time.Time  `json:"created"`
@@ -52,6 +53,7 @@ type ProjectChange struct {
 	Password             *string     `json:"password,omitempty"`             // the session password; "" for none
 	PasswordGraceSeconds *int64      `json:"passwordGraceSeconds,omitempty"` // for which the old one stays valid [PRJ-3]
 	Validation           *Validation `json:"validation,omitempty"`           // all of it: a missing list is an empty one
+	Shares               *[]Share    `json:"shares,omitempty"`               // all of them [PRJ-7]
 	Disabled             *bool       `json:"disabled,omitempty"`
 	Default              *bool       `json:"default,omitempty"`      // only true: another project stops being it
 	Items                *[]string   `json:"items,omitempty"`        // names, all of them, in usage order [PRJ-6]
@@ -76,6 +78,7 @@ func (a *Admin) projectView(p *engine.Project, who caller) Project {
 	for _, item := range p.Items {
 		view.Items = append(view.Items, item.Name())
 	}
+	view.Shares = shareViews(p)
 	for _, old := range p.Old {
 		if until := unixTime(old.Until); old.Until > a.now() && until.After(view.OldPasswordUntil) {
 			view.OldPasswordUntil = until
@@ -217,6 +220,9 @@ func (in *ProjectChange) edit(catalog *engine.Catalog) (engine.ProjectEdit, erro
 	}
 	edit.Validation = (*engine.Validation)(in.Validation)
 	edit.DefaultOrder = in.DefaultOrder != nil
+	if err := in.editShares(catalog, &edit); err != nil {
+		return edit, err
+	}
 	if in.Items == nil {
 		return edit, nil
 	}

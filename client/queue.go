@@ -20,6 +20,7 @@ type Change struct {
 	Seq   uint32          `json:"seq"`
 	Sent  bool            `json:"sent"` // Seq is final
 	mine  bool            // was numbered by this process, not by one before it
+	word  uint64          // the challenge that it was answered with
 }
 
 // errLostPlace means that the server does not know the stream and that there
@@ -79,6 +80,7 @@ func (c *Client) request(ch *Change) *protocol.Request {
 	}
 	if ch.Use != nil {
 		r.CheckIn = c.checkIn(ch.Use)
+		r.CheckIn.Challenge = ch.word
 	}
 	return r
 }
@@ -103,6 +105,10 @@ func (c *Client) settle(ch *Change, a *protocol.Answer) error {
 		c.state.Seq, ch.Seq = a.Seq-1, a.Seq
 		return nil
 	case protocol.KindNoStream:
+		if a.Challenge != 0 && a.Challenge != ch.word { // the same again, with the word
+			ch.word = a.Challenge
+			return nil
+		}
 		return c.losePlace(ch)
 	}
 	return fmt.Errorf("license server: unexpected answer of type %d", a.Kind)

@@ -8,10 +8,10 @@ import "bytes"
 // is kept up only in life; after replay it is built anew.
 
 func (c *Core) editDevice(n uint32) *deviceRow { return (*deviceRow)(c.devices.edit(n, c.index)) }
-func (c *Core) slotRow(n uint32) *slotRow      { return (*slotRow)(c.slots.at(n)) }
 func (c *Core) editCounter(n uint32) *counterRow {
 	return (*counterRow)(c.counters.edit(n, c.index))
 }
+func (c *Core) slotRow(n uint32) *slotRow    { return (*slotRow)(c.slots.at(n)) }
 func (c *Core) device(n uint32) *deviceRow   { return (*deviceRow)(c.devices.at(n)) }
 func (c *Core) seatRow(n uint32) *seatRow    { return (*seatRow)(c.seats.at(n)) }
 func (c *Core) counter(n uint32) *counterRow { return (*counterRow)(c.counters.at(n)) }
@@ -33,37 +33,16 @@ func (c *Core) editSeat(p place) *seat {
 
 func (c *Core) applyStep(e *stepEffect) {
 	d := c.editDevice(e.row)
-	d.lastSeq, d.lastTag, d.project, d.lastSeen = e.seq, e.tag, e.project, c.second
-}
-
-func (c *Core) applyReport(e *reportEffect) {
-	c.applyStep(&e.stepEffect)
-	s := c.editSeat(e.place)
-	if c.live && e.until != s.activeUntil {
-		w := int32(s.weight())
-		c.seatEnds(e.item, s.activeUntil, -w)
-		c.seatEnds(e.item, e.until, w)
-	}
-	s.activeUntil, s.flags = e.until, e.flags
-	quota := c.editCounter(e.quotaRow)
-	quota.values[valueReports]++
-	for i := range e.lines {
-		l := &e.lines[i]
-		s.lastSlot = max(s.lastSlot, l.Slot)
-		quota.values[valueUses] += uint64(l.Count)
-		total := c.editCounter(e.lineRows[i])
-		total.values[valueUses] += uint64(l.Count)
-		total.values[valueReports]++
-	}
+	d.lastSeq, d.lastTag, d.project, d.lastSeen = e.seq, e.tag, uint16(e.project), c.second
 }
 
 func (c *Core) applyStream(e *streamEffect) {
 	d := c.editDevice(e.row)
 	if d.firstSeen == 0 {
-		d.firstSeen = c.second
+		d.firstSeen = uint16(c.day())
 	}
 	d.uuid, d.generation, d.flags = e.uuid, e.generation, e.flags
-	d.lastSeq, d.lastTag, d.project, d.lastSeen = e.lastSeq, e.lastTag, e.project, c.second
+	d.lastSeq, d.lastTag, d.project, d.lastSeen = e.lastSeq, e.lastTag, uint16(e.project), c.second
 }
 
 func (c *Core) applyLink(e *linkEffect) { c.editDevice(e.row).nextStream = e.next }
@@ -72,16 +51,15 @@ func (c *Core) applySeat(e *seatEffect) {
 	s := c.editSeat(e.place)
 	if c.live {
 		if s.item != 0 {
-			c.seatEnds(s.item, s.activeUntil, -int32(s.weight()))
+			c.seatEnds(s.item, uint32(s.project), s.activeUntil, -int32(s.weight()))
 		}
-		c.seatEnds(e.seat.item, e.seat.activeUntil, int32(e.seat.weight()))
+		c.countSeat(&e.seat)
 	}
 	*s = e.seat
 }
 
 func (c *Core) applySeatRow(e *seatRowEffect) {
-	row := (*seatRow)(c.seats.edit(e.row, c.index))
-	row.owner = e.owner
+	c.seats.edit(e.row, c.index)
 	if e.previous == 0 {
 		c.editDevice(e.owner).moreSeats = e.row + 1
 		return
@@ -91,15 +69,6 @@ func (c *Core) applySeatRow(e *seatRowEffect) {
 
 func (c *Core) applyFlags(e *flagsEffect) { c.editDevice(e.row).flags = e.flags }
 
-func (c *Core) applyCounter(e *counterEffect) {
-	c.editCounter(e.row).key = e.key
-	c.counterRows.add(e.key, e.row)
-}
-
-func (c *Core) applyCount(e *countEffect) {
-	c.editCounter(e.row).values[e.value] += e.delta
-}
-
 func (c *Core) applySlotRow(e *slotRowEffect) {
 	r := (*slotRow)(c.slots.edit(e.row, c.index))
 	*r = slotRow{owner: uint32(e.owner), item: e.item, bucket: e.bucket}
@@ -108,11 +77,15 @@ func (c *Core) applySlotRow(e *slotRowEffect) {
 	}
 }
 
-func (c *Core) applySlotUse(e *slotUseEffect) {
-	r := (*slotRow)(c.slots.edit(e.row, c.index))
-	r.bits[e.bit/64] |= 1 << (e.bit % 64)
-	c.editCounter(e.useRow).values[e.useValue] += uint64(e.weight)
-	c.editCounter(e.itemRow).values[valueOveruse] += uint64(e.overuse)
+func (c *Core) applyDetailPage(e *detailPageEffect) {
+	if c.live {
+		from := detailOwner{}
+		if int(e.page) < c.details.pages() {
+			from = c.details.page(e.page).header().owner
+		}
+		c.rings.takePage(e.page, from, e.owner)
+	}
+	c.details.begin(e.page, e.owner, c.index)
 }
 
 func (c *Core) applyObject(e *objectEffect) {

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -53,7 +54,8 @@ type Item struct {
 	// Usage is written by the decider and may be read at any time.
 	Usage *Usage
 
-	modules []license.GrantModule
+	modules  []license.GrantModule
+	reserves []reserve // by project [PRJ-7]
 	// registrable are the domains of a domain item, reduced [DOM-1].
 	registrable []string
 	span        int64 // seconds that an authorization or use keeps a seat and its grant
@@ -104,7 +106,30 @@ type Usage struct {
 	Held           atomic.Uint64 // seats held now
 	Authorizations atomic.Uint64
 	Reports        atomic.Uint64
+	shares         atomic.Pointer[[]*ShareUsage] // by project ordinal
 	_              [64]byte
+}
+
+// ShareUsage is the part of an item's usage that came through one project [PRJ-2].
+type ShareUsage struct {
+	Uses atomic.Uint64
+	Held atomic.Uint64
+}
+
+// UsedBy is what a project uses of the item: seats held, or scans and pages.
+func (i *Item) UsedBy(p *Project) uint64 {
+	if i.takesSeats() {
+		return i.Usage.Of(p.Ordinal).Held.Load()
+	}
+	return i.Usage.Of(p.Ordinal).Uses.Load()
+}
+
+// Of is the usage through a project, zero if there was none.
+func (u *Usage) Of(project uint32) *ShareUsage {
+	if shares := u.shares.Load(); shares != nil && project < uint32(len(*shares)) && (*shares)[project] != nil {
+		return (*shares)[project]
+	}
+	return &ShareUsage{}
 }
 
 // Project is a set of items that a license key opens [PRJ-1].
@@ -119,9 +144,34 @@ type Project struct {
 	Generation   uint32        // of the password; tickets carry it
 	Old          []OldPassword // still valid for a grace [PRJ-3]
 	Validation   Validation    // who may use it [PRJ-5]
+	Shares       []Share       // of its items, where the operator set one [PRJ-7]
 	Disabled     bool
 	Default      bool // of its organization
 	Created      int64
+}
+
+// Share is a project's part of an item that serves others too [PRJ-7], in the
+// unit of the item's quota.
+type Share struct {
+	Item    uint32  `json:"item"`              // ordinal
+	Reserve uint64  `json:"reserve,omitempty"` // kept free for the project
+	Cap     *uint64 `json:"cap,omitempty"`     // the project gets no more; nil: no cap
+}
+
+// reserve is what one project has reserved of an item.
+type reserve struct {
+	project uint32
+	amount  uint64
+}
+
+// capOf is the most that the project gets of an item.
+func (p *Project) capOf(i *Item) uint64 {
+	for _, s := range p.Shares {
+		if s.Item == i.Ordinal && s.Cap != nil {
+			return *s.Cap
+		}
+	}
+	return math.MaxUint64
 }
 
 // OldPassword is a replaced session password that is valid until a second.

@@ -9,7 +9,7 @@ import (
 
 // slotUse is how many devices or instances an item counts in a slot.
 func (b *bed) slotUse(item, slot uint32) uint64 {
-	return b.core.value(counterKey{item: item, bucket: slot / counterValues, span: spanSlots}, int(slot%counterValues))
+	return b.core.inSlot(0, item, slot)
 }
 
 func (b *bed) slot() uint32 { return uint32(b.now.Unix() / protocol.SlotSeconds) }

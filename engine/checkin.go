@@ -34,11 +34,7 @@ func (c *Core) place(d *Decision) (row *deviceRow, stream uint32, ok bool) {
 	row, known, valid := c.stream(r)
 	switch {
 	case !known && r.Seq == 0:
-		if n, resent := c.resentFirst(r); resent {
-			c.regrant(d, n)
-			return nil, 0, false
-		}
-		return nil, 0, true
+		return nil, 0, c.placeNew(d)
 	case !known:
 		c.noStream(d)
 		return nil, 0, false
@@ -53,6 +49,31 @@ func (c *Core) place(d *Decision) (row *deviceRow, stream uint32, ok bool) {
 		return c.placeLost(d, row)
 	}
 	return c.placeBySequence(d, row)
+}
+
+// shown says whether a check-in that asks for a place shows the word that holds
+// for it. If not, it is answered with the word, and comes again: so who only
+// recorded an ask makes no stream, and no clone of a device, by playing it again.
+func (c *Core) shown(d *Decision) bool {
+	word := c.challenge(&d.Request)
+	if d.Request.CheckIn.Challenge == word {
+		return true
+	}
+	d.Reply.Detail = &protocol.Answer{Kind: protocol.KindNoStream, ID: d.Request.ID, Challenge: word}
+	return false
+}
+
+// placeNew admits an ask for a new stream. That of a client which was never
+// here needs no word: played again, it finds the client known.
+func (c *Core) placeNew(d *Decision) bool {
+	if _, known := c.client(&d.Request.UUID); !known {
+		return true
+	}
+	if n, resent := c.resentFirst(&d.Request); resent {
+		c.regrant(d, n)
+		return false
+	}
+	return c.shown(d)
 }
 
 func (c *Core) placeBySequence(d *Decision, row *deviceRow) (*deviceRow, uint32, bool) {
@@ -76,6 +97,9 @@ func (c *Core) placeBySequence(d *Decision, row *deviceRow) (*deviceRow, uint32,
 // resume gives a retired stream its place back [CLI-9]: the token stays, and the
 // answer says how far the stream is, so that the device knows what was counted.
 func (c *Core) resume(d *Decision, row *deviceRow) (*deviceRow, uint32, bool) {
+	if !c.shown(d) {
+		return nil, 0, false
+	}
 	if cl, ok := c.client(&row.uuid); ok {
 		c.makeRoom(cl)
 	}
@@ -88,9 +112,14 @@ func (c *Core) resume(d *Decision, row *deviceRow) (*deviceRow, uint32, bool) {
 // the stream's next token, and a second copy is told apart by the old one [CLI-5].
 func (c *Core) placeLost(d *Decision, row *deviceRow) (*deviceRow, uint32, bool) {
 	n := d.Request.Stream - 1
-	if row.flags&flagForgiven != 0 {
-		c.markClone(n)
+	switch {
+	case row.flags&flagClone != 0:
 		return row, n + 1, true // admit refuses it with 151
+	case !c.shown(d):
+		return nil, 0, false
+	case row.flags&flagForgiven != 0:
+		c.markClone(n)
+		return row, n + 1, true
 	}
 	c.replaceToken(n, d.Request.Tag, flagForgiven)
 	return c.device(n), n + 1, true
@@ -98,29 +127,29 @@ func (c *Core) placeLost(d *Decision, row *deviceRow) (*deviceRow, uint32, bool)
 
 // placeOldToken serves a device that presents a token which was replaced: of a
 // place that went to another stream, it gets a new stream; of a stream that was
-// forgiven, it is the second copy.
+// forgiven, it is the second copy. What it sends by number may be a recorded
+// change played again: only an ask is evidence.
 func (c *Core) placeOldToken(d *Decision, row *deviceRow) (*deviceRow, uint32, bool) {
 	n := d.Request.Stream - 1
 	previous := c.tokens.token(&row.uuid, n+1, row.generation-1)
 	switch forgiven := row.flags&flagForgiven != 0 && d.Request.Token == previous; {
-	case forgiven && d.Request.Seq == 0 && d.Request.Tag == row.lastTag:
+	case d.Request.Seq != 0:
+		c.noStream(d)
+	case forgiven && d.Request.Tag == row.lastTag:
 		c.regrant(d, n) // the check-in that was forgiven, resent: its answer was lost
+	case forgiven && row.flags&flagClone != 0:
+		return row, n + 1, true
+	case !c.shown(d):
 	case forgiven:
 		c.markClone(n)
 		return row, n + 1, true
-	case d.Request.Seq == 0:
-		return nil, 0, true
 	default:
-		c.noStream(d)
+		return nil, 0, true
 	}
 	return nil, 0, false
 }
 
-func (c *Core) markClone(n uint32) {
-	if d := c.device(n); d.flags&flagClone == 0 {
-		c.setFlags(n, d.flags|flagClone)
-	}
-}
+func (c *Core) markClone(n uint32) { c.setFlags(n, c.device(n).flags|flagClone) }
 
 // admit checks what stands before any item: the project, its password, its
 // validation fields, the client.
@@ -156,9 +185,11 @@ func (c *Core) refuseCheckIn(d *Decision, code protocol.Code, item *Item, stream
 
 // authorize grants: stream, seat, counters, and a leaf in the batch's tree.
 func (c *Core) authorize(d *Decision, p *Project, m match, stream uint32) {
-	full := false
+	seats := c.clientSeats(&d.Request.UUID)
+	full := seats.full(m.item.Ordinal, p.Ordinal)
 	var n uint32
 	switch {
+	case full: // busy decides nothing, so it comes before any effect
 	case stream == 0:
 		n, full = c.newStream(&d.Request, p.Ordinal)
 	default:
@@ -171,40 +202,48 @@ func (c *Core) authorize(d *Decision, p *Project, m match, stream uint32) {
 		c.busy(d, busyTableFull)
 		return
 	}
-	st, ok := c.takeSeat(d, m)
-	if !ok {
-		c.busy(d, busyTableFull)
-		return
-	}
-	c.count(counterKey{item: m.item.Ordinal}, valueAuthorizations)
-	c.count(counterKey{project: p.Ordinal, item: m.item.Ordinal}, valueAuthorizations)
+	st, new := c.takeSeat(d, p, m)
+	e := authorizedEffect{row: n, project: p.Ordinal, item: m.item.Ordinal, instances: uint32(st.instances), scope: new}
+	e.find(c)
+	e.record = c.nextRecord(AuthorizationRecords, p.Ordinal)
+	c.body = e.append(c.body)
+	c.applyAuthorized(&e)
+	c.items[m.item.Ordinal].touched = true
 	c.tally.add(p.Ordinal, protocol.OK)
+	c.raisePeaks(m.item, uint32(st.project))
 	c.grant(d, p, m.item, n, st)
 }
 
-// takeSeat writes the client's seat on the item, new or refreshed.
-func (c *Core) takeSeat(d *Decision, m match) (st seat, ok bool) {
+// takeSeat writes the client's seat on the item, new or refreshed. A seat that
+// is held through another project stays there [CLI-9]; then the client gets a
+// place beside it that shows where it was granted. new says where the client
+// has not been before.
+func (c *Core) takeSeat(d *Decision, p *Project, m match) (st seat, new scope) {
 	seats := c.clientSeats(&d.Request.UUID)
-	at, before := seats.of(m.item.Ordinal)
-	st = seat{item: m.item.Ordinal}
-	if before != nil {
+	at, before := seats.of(m.item.Ordinal, p.Ordinal)
+	if before == nil {
+		at = seats.free()
+		st = seat{item: m.item.Ordinal, project: uint16(p.Ordinal), activeUntil: c.second}
+		new = c.firstIn(&d.Request.UUID, &st, func(place, *seat) bool { return true })
+	} else {
 		st = *before
 		st.flags &^= seatReleased | seatFreed
-	} else {
-		var full bool
-		if at, full = seats.free(); full {
-			return st, false
-		}
 	}
-	st.activeUntil = c.activeUntil(m.item)
+	if heldAt, held := seats.held(m.item.Ordinal); m.holds && held != nil && held != before {
+		st.activeUntil = max(st.activeUntil, c.second)
+		c.setSeat(at, st)
+		at, st = heldAt, *held
+	}
+	until := c.activeUntil(m.item)
 	if m.holds {
-		st.activeUntil = max(st.activeUntil, before.activeUntil)
+		until = max(until, st.activeUntil)
 	}
+	st.activeUntil = until
 	if m.item.ChargeWay == license.ConcurrentInstance {
 		st.instances = uint16(max(1, d.Request.CheckIn.Instances))
 	}
 	c.setSeat(at, st)
-	return st, true
+	return st, new
 }
 
 // grant writes the leaf of a grant and the answer that will carry it.
@@ -247,7 +286,7 @@ func (c *Core) regrant(d *Decision, n uint32) {
 	var held *Item
 	for _, item := range p.Items {
 		at, code := c.terms(p, item, d)
-		if seats.active(item.Ordinal) != nil && at == stageDependency && code == protocol.OK {
+		if _, st := seats.held(item.Ordinal); st != nil && at == stageDependency && code == protocol.OK {
 			held = item
 			break
 		}
@@ -256,7 +295,7 @@ func (c *Core) regrant(d *Decision, n uint32) {
 		d.Reply = Reply{Kind: protocol.KindAccepted, Seq: c.device(n).lastSeq}
 		return
 	}
-	_, st := seats.of(held.Ordinal)
+	_, st := seats.held(held.Ordinal)
 	c.grant(d, p, held, n, *st)
 }
 
@@ -268,7 +307,7 @@ func (c *Core) release(d *Decision) {
 	}
 	c.step(d, r.Stream-1)
 	seats := c.clientSeats(&r.UUID)
-	if at, st := seats.of(r.Item); st != nil && st.item != 0 && st.activeUntil > c.second {
+	if at, st := seats.held(r.Item); st != nil {
 		ended := *st
 		ended.activeUntil, ended.flags = c.second, ended.flags|seatReleased
 		c.setSeat(at, ended)

@@ -31,37 +31,35 @@ type Core struct {
 	trusted *license.KeyRing
 	tokens  tokenKey
 
-	meta, devices, seats, counters, slots table
-	byUUID                                *index
-	counterRows                           counterRows
-	slotRows                              map[slotKey]uint32
-	objects                               map[ObjectKey]*object
-	parsed                                parsedFiles
-	catalog                               *Catalog
-	items                                 []*itemState // by ordinal
+	meta, devices, seats, counters, slots, details table
+
+	byUUID      *index
+	counterRows counterRows
+	lineCache   lineCache
+	rings       rings
+	slotRows    map[slotKey]uint32
+	objects     map[ObjectKey]*object
+	parsed      parsedFiles
+	catalog     *Catalog
+	items       []*itemState // by ordinal
 
 	live   bool   // derived state is kept up
 	index  uint64 // of the entry being decided or replayed
 	time   int64  // of the batch, unix nanoseconds
 	now    int64  // the same in seconds
 	second uint32 // the same as rows hold it
+	hour   uint32 // whose peaks are begun
 	body   []byte // effects of the batch
 
 	grants         grantBatch
 	replayLines    []protocol.Line
-	lineRows       []uint32 // of the report being decided or replayed
+	cells          []lineCells // of the report being decided or replayed
+	missing        bool        // a replayed effect counts in a row that no entry made
 	catalogChanged bool
 	published      atomic.Pointer[Catalog]
 	tally          tallies
 	checkpoint     checkpointPass
 	prefetched     uint32 // keeps the touching of rows from being optimized away
-}
-
-// itemState is what the decider derives for an item: who holds seats until when.
-type itemState struct {
-	expiries expiries
-	usage    *Usage
-	touched  bool
 }
 
 // New makes an empty core that awaits loading and replay: call LoadPage and
@@ -70,7 +68,7 @@ type itemState struct {
 func New(config Config) *Core {
 	c := &Core{
 		config: config,
-		byUUID: newIndex(), objects: map[ObjectKey]*object{}, parsed: parsedFiles{},
+		byUUID: newIndex(), objects: map[ObjectKey]*object{}, parsed: parsedFiles{}, slotRows: map[slotKey]uint32{},
 		tokens: newTokenKey(config.TokenKey),
 	}
 	if c.config.DevicesMax == 0 || c.config.DevicesMax > DevicesMax {
@@ -95,6 +93,8 @@ func (c *Core) table(id uint8) *table {
 		return &c.counters
 	case tableSlots:
 		return &c.slots
+	case tableDetails:
+		return &c.details
 	}
 	panic(fmt.Sprintf("engine: no table %d", id))
 }
@@ -149,29 +149,23 @@ func (c *Core) Start(last uint64) error {
 	for id := range uint8(Tables) {
 		c.table(id).loaded = nil
 	}
-	if c.counterRows.rows == nil {
-		c.indexCounters()
-	}
 	c.index = last
 	c.live = true
 	if c.meta.rows == 0 {
 		c.meta.grow(0)
 	}
 	c.begin(last, (*metaRow)(c.meta.at(0)).time)
+	c.hour = Hour.At(c.now)
+	c.indexCounters()
 	if err := c.rebuild(); err != nil {
 		return err
 	}
+	c.indexDetails()
 	c.indexSlots()
 	c.indexDevices()
+	c.indexShares()
 	c.Publish()
 	return nil
-}
-
-func (c *Core) indexCounters() {
-	c.counterRows.rows = make(map[counterKey]uint32, c.counters.rows)
-	for n := range c.counters.rows {
-		c.counterRows.rows[c.counter(n).key] = n
-	}
 }
 
 func (c *Core) indexSlots() {
@@ -198,33 +192,6 @@ func (c *Core) indexDevices() {
 	}
 }
 
-func (c *Core) countSeat(s *seat) {
-	if s.item != 0 {
-		c.seatEnds(s.item, s.activeUntil, int32(s.weight()))
-	}
-}
-
-// seatEnds tells the item's seat count that seats of a weight, which may be
-// negative, are held until end.
-func (c *Core) seatEnds(item, end uint32, weight int32) {
-	st := c.itemState(item)
-	st.expiries.add(end, weight)
-	st.touched = true
-}
-
-func (c *Core) itemState(ordinal uint32) *itemState {
-	for uint32(len(c.items)) <= ordinal {
-		c.items = append(c.items, nil)
-	}
-	if c.items[ordinal] == nil {
-		c.items[ordinal] = &itemState{usage: &Usage{}, touched: true}
-		c.items[ordinal].expiries.advance(c.second)
-	}
-	return c.items[ordinal]
-}
-
-func (c *Core) usage(ordinal uint32) *Usage { return c.itemState(ordinal).usage }
-
 // growUsage gives every item of the catalog its quota row's values once.
 func (c *Core) growUsage() {
 	for _, item := range c.catalog.Items {
@@ -241,12 +208,8 @@ func (c *Core) Begin(wall int64, buffer []byte) {
 	c.begin(c.index+1, max(wall, c.time))
 	c.body = buffer
 	c.grants.reset()
-	for _, st := range c.items {
-		if st != nil && st.expiries.now < c.second {
-			st.expiries.advance(c.second)
-			st.touched = true
-		}
-	}
+	c.pass()
+	c.turnHour()
 }
 
 // Time is the batch's time in unix nanoseconds: what the journal entry carries.
@@ -281,12 +244,11 @@ func (c *Core) Publish() {
 		if st == nil || !st.touched {
 			continue
 		}
-		st.touched = false
+		st.publish()
 		key := counterKey{item: uint32(ordinal)}
 		st.usage.Uses.Store(c.value(key, valueUses))
 		st.usage.Authorizations.Store(c.value(key, valueAuthorizations))
 		st.usage.Reports.Store(c.value(key, valueReports))
-		st.usage.Held.Store(st.expiries.held)
 	}
 	c.tally.publish()
 	if c.catalogChanged {

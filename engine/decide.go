@@ -79,12 +79,17 @@ func (c *Core) refuse(d *Decision, code protocol.Code, item *Item, stream uint32
 		a.Seq, a.Stream, a.Token = row.lastSeq, stream, c.token(row, stream)
 	}
 	d.Reply.Detail = a
-	c.Deny(d.Project, code)
+	c.Deny(d.Project, code, a.Item, d.Request.UUID)
 }
 
-// Deny counts a denial for a project, 0 if it is not known [STAT-4].
-func (c *Core) Deny(project uint32, code protocol.Code) {
-	c.count(counterKey{project: project, module: uint16(code), span: spanDenials}, 0)
+// Deny records a denial [STAT-4]: of a project and an item, 0 if they are not
+// known, and a client UUID.
+func (c *Core) Deny(project uint32, code protocol.Code, item uint32, uuid [16]byte) {
+	e := deniedEffect{project: project, code: uint16(code), item: item, uuid: uuid}
+	e.find(c)
+	e.record = c.nextRecord(DenialRecords, project)
+	c.body = e.append(c.body)
+	c.applyDenied(&e)
 	c.tally.add(project, code)
 }
 

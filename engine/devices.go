@@ -17,19 +17,23 @@ type DeviceView struct {
 
 // StreamView is one stream of a client UUID [CLI-9].
 type StreamView struct {
-	Number              uint32
-	Changes             uint32 // taken so far
-	FirstSeen, LastSeen int64  // unix seconds
-	Project             uint32 // ordinal of the one last used
-	Forgiven, Clone     bool   // [CLI-5]
-	Retired             bool
+	Number          uint32
+	Changes         uint32 // taken so far
+	FirstSeen       int64  // unix seconds, the day's first
+	LastSeen        int64  // unix seconds
+	Project         uint32 // ordinal of the one last used
+	Forgiven, Clone bool   // [CLI-5]
+	Retired         bool
 }
 
-// SeatView is one seat, held or ended.
+// SeatView is a client's place on one item through one project: its seat there,
+// held or ended. A seat is held once, by one of the places on its item [CLI-9].
 type SeatView struct {
 	Item            uint32 // ordinal
+	Project         uint32 // ordinal
 	ActiveUntil     int64  // unix seconds
-	LastSlot        uint32 // newest slot that a report counted, 0: none
+	LastUse         int64  // unix seconds, begin of the newest day that a report counted, 0: none
+	Instances       uint32 // concurrent-instance, else 0
 	Held            bool
 	Released, Freed bool
 }
@@ -56,7 +60,7 @@ func (c *Core) Device(uuid [16]byte) (*DeviceView, error) {
 	v := &DeviceView{UUID: uuid, Blocked: cl.row.flags&flagBlocked != 0}
 	c.streams(cl, func(n uint32, d *deviceRow) bool {
 		v.Streams = append(v.Streams, StreamView{
-			Number: n + 1, Changes: d.lastSeq, FirstSeen: int64(d.firstSeen), LastSeen: int64(d.lastSeen), Project: d.project,
+			Number: n + 1, Changes: d.lastSeq, FirstSeen: int64(d.firstSeen) * 86400, LastSeen: int64(d.lastSeen), Project: uint32(d.project),
 			Forgiven: d.flags&flagForgiven != 0, Clone: d.flags&flagClone != 0, Retired: d.flags&flagRetired != 0,
 		})
 		return true
@@ -65,7 +69,8 @@ func (c *Core) Device(uuid [16]byte) (*DeviceView, error) {
 	seats.each(func(_ place, s *seat) bool {
 		if s.item != 0 {
 			v.Seats = append(v.Seats, SeatView{
-				Item: s.item, ActiveUntil: int64(s.activeUntil), LastSlot: s.lastSlot, Held: s.activeUntil > c.second,
+				Item: s.item, Project: uint32(s.project), ActiveUntil: int64(s.activeUntil),
+				LastUse: int64(s.lastDay) * 86400, Instances: uint32(s.instances), Held: s.activeUntil > c.second,
 				Released: s.flags&seatReleased != 0, Freed: s.flags&seatFreed != 0,
 			})
 		}
@@ -122,20 +127,27 @@ func (c *Core) FreeSeat(uuid [16]byte, item uint32) error {
 		return editError(ErrNotFound, "no item %d", item)
 	}
 	seats := c.clientSeats(&uuid)
-	at, st := seats.of(item)
+	_, held := seats.held(item)
 	switch {
-	case st == nil || st.activeUntil <= c.second:
+	case held == nil:
 		return editError(ErrConflict, "device %s holds no seat on item %s now", uuidText(uuid), i.Name())
+	case i.Removed:
+		return editError(ErrInvalid, "item %s is no longer in its license file: its seats serve nobody", i.Name())
 	case !i.takesSeats():
 		return editError(ErrInvalid, "item %s has no seats: it is charged by %v", i.Name(), i.ChargeWay)
 	}
 	if n, most := c.freedByHand(item), i.FreeCapSeats(); n >= most {
 		return editError(ErrConflict, "item %s: %d seats were freed by hand in %d days, its license allows %d; wait, or ask the vendor for a higher FreeCap", i.Name(), n, freeDays, most)
 	}
-	c.count(counterKey{item: item, bucket: c.day(), span: spanFreed}, 0)
-	freed := *st
-	freed.activeUntil, freed.flags = c.second, freed.flags|seatFreed
-	c.setSeat(at, freed)
+	c.count(counterKey{item: item, bucket: c.day(), span: spanFreed}, 0, 1)
+	seats.each(func(at place, st *seat) bool { // every application of the device is told
+		if st.item == item {
+			freed := *st
+			freed.activeUntil, freed.flags = min(st.activeUntil, c.second), st.flags|seatFreed
+			c.setSeat(at, freed)
+		}
+		return true
+	})
 	return nil
 }
 

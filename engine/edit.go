@@ -3,6 +3,7 @@ package engine
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"muster/license"
@@ -36,12 +37,18 @@ type ProjectEdit struct {
 	// Order with DefaultOrder set goes back to the default.
 	Items        []uint32
 	DefaultOrder bool
+	// Shares are the project's parts of its items, all of them; empty and not
+	// nil takes them away [PRJ-7].
+	Shares []Share
 }
 
 // CreateProject makes an empty project for an organization [PRJ-1]. suffix may
 // be empty: then it is the next free number.
 func (c *Core) CreateProject(organization, suffix, name string) (*Project, error) {
 	ordinal := c.nextID(ObjectProject)
+	if ordinal > ProjectsMax {
+		return nil, editError(ErrConflict, "this server has had %d projects and can have no more", ProjectsMax)
+	}
 	if suffix == "" {
 		suffix = fmt.Sprint(100000 + ordinal)
 	}
@@ -125,7 +132,10 @@ func (c *Core) applyEdit(p *Project, o *projectObject, edit ProjectEdit) error {
 		}
 		o.Default = *edit.Default
 	}
-	return c.editItems(p, o, edit)
+	if err := c.editItems(p, o, edit); err != nil {
+		return err
+	}
+	return c.editShares(p, o, edit.Shares)
 }
 
 func (c *Core) changePassword(o *projectObject, password string, grace int64) error {
@@ -175,10 +185,50 @@ func (c *Core) editItems(p *Project, o *projectObject, edit ProjectEdit) error {
 	return nil
 }
 
+// editShares checks and sets the shares; those of items that left the project go.
+func (c *Core) editShares(p *Project, o *projectObject, shares []Share) error {
+	if shares != nil {
+		if err := c.checkShares(p, o, shares); err != nil {
+			return err
+		}
+		o.Shares = shares
+	}
+	o.Shares = slices.DeleteFunc(slices.Clone(o.Shares), func(s Share) bool { return !slices.Contains(o.Items, s.Item) })
+	return nil
+}
+
+func (c *Core) checkShares(p *Project, o *projectObject, shares []Share) error {
+	seen := map[uint32]bool{}
+	for _, s := range shares {
+		item := c.catalog.item(s.Item)
+		switch {
+		case item == nil || !slices.Contains(o.Items, s.Item):
+			return editError(ErrInvalid, "a share of item %d, which is not in project %s", s.Item, p.ID)
+		case seen[s.Item]:
+			return editError(ErrInvalid, "item %s has two shares in the list", item.Name())
+		case item.ChargeWay == license.Domain:
+			return editError(ErrInvalid, "item %s is charged by domain: it is unlimited, and nothing of it can be reserved or capped", item.Name())
+		case s.Cap != nil && *s.Cap < s.Reserve:
+			return editError(ErrInvalid, "item %s: %d reserved is more than the cap of %d", item.Name(), s.Reserve, *s.Cap)
+		}
+		seen[s.Item] = true
+		sum := s.Reserve
+		for _, r := range item.reserves {
+			if r.project != p.Ordinal {
+				sum += r.amount
+			}
+		}
+		if sum > item.Quota || sum < s.Reserve {
+			return editError(ErrConflict, "item %s: %d would be reserved in all projects, its quota is %d", item.Name(), sum, item.Quota)
+		}
+	}
+	return nil
+}
+
 func (p *Project) object() *projectObject {
 	o := &projectObject{
 		ID: p.ID, Name: p.Name, Organization: p.Organization, Custom: p.Custom,
-		Password: p.Password, Generation: p.Generation, Old: p.Old, Validation: p.Validation,
+		Password: p.Password, Generation: p.Generation, Old: p.Old, Validation: p.Validation, Shares: p.Shares,
 		Disabled: p.Disabled, Default: p.Default, Created: p.Created,
 	}
 	for _, item := range p.Items {

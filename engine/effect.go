@@ -2,8 +2,6 @@ package engine
 
 import (
 	"encoding/binary"
-	"errors"
-	"fmt"
 
 	"muster/protocol"
 )
@@ -13,19 +11,24 @@ import (
 // effects; each begins with its kind. Integers are little-endian. The kinds and
 // layouts are frozen: a new meaning gets a new kind.
 const (
-	effReport  = 1 // a report: step, seat refresh and counts
-	effStep    = 2 // a stream's sequence went on, nothing else
-	effStream  = 3 // a stream row was made or given to another stream
-	effLink    = 4 // a stream row's successor
-	effSeat    = 5 // a seat's new content
-	effSeatRow = 6 // a new row of further seats
-	effFlags   = 7 // a device row's flags
-	effCounter = 8 // a counter row was made for a key
-	effCount   = 9 // something else than a report was counted
-	effObject  = 10
-	effGrants  = 11 // the Merkle root of the batch's grants
-	effSlotRow = 12 // a row that remembers a seat's slots was begun
-	effSlotUse = 13 // a seat was counted in a slot
+	effReport     = 1 // a report: step, seat refresh and counts
+	effStep       = 2 // a stream's sequence went on, nothing else
+	effStream     = 3 // a stream row was made or given to another stream
+	effLink       = 4 // a stream row's successor
+	effSeat       = 5 // a seat's new content
+	effSeatRow    = 6 // a new row of further seats
+	effFlags      = 7 // a device row's flags
+	effCounter    = 8 // a counter row was given to a key
+	effCount      = 9 // something else than a report was counted
+	effObject     = 10
+	effGrants     = 11 // the Merkle root of the batch's grants
+	effSlotRow    = 12 // a row that remembers a seat's slots was begun
+	effSlotUse    = 13 // a seat was counted in a slot
+	effDayUse     = 14 // a seat was counted on a day
+	effAuthorized = 15 // a check-in was granted
+	effDenied     = 16 // a check-in or report was refused
+	effPeak       = 17 // more are in use at a time than before in an hour or day
+	effDetailPage = 18 // a page of details was given to a ring
 )
 
 // EntryKind is the journal entry kind of a batch of effects.
@@ -33,9 +36,13 @@ const EntryKind = 1
 
 // reportBytes and lineBytes bound what one report adds to an entry.
 const (
-	reportBytes = 32
+	reportBytes = 36
 	lineBytes   = 10
 )
+
+// What stands behind "Not on disk" in an effect is found by its find method,
+// from what is on disk: in life before the effect is written, so that rows which
+// it needs are made first, and in replay before it is applied.
 
 type stepEffect struct {
 	row, seq, tag, project uint32
@@ -43,15 +50,16 @@ type stepEffect struct {
 
 type reportEffect struct {
 	stepEffect
-	item  uint32
-	place place  // of the seat that the report refreshes
-	until uint32 // the seat's activeUntil after it
-	flags uint16 // the seat's flags after it
-	lines []protocol.Line
+	item   uint32
+	place  place  // of the seat that the report refreshes
+	until  uint32 // the seat's activeUntil after it
+	flags  uint16 // the seat's flags after it
+	record uint32 // place among the latest reports
+	lines  []protocol.Line
 
-	// Not on disk: the counter rows, found from item, project and lines.
+	// Not on disk.
 	quotaRow uint32
-	lineRows []uint32
+	cells    []lineCells
 }
 
 type streamEffect struct {
@@ -104,14 +112,73 @@ type slotRowEffect struct {
 	bucket uint32
 }
 
+// scope says for which of a seat's counters something is new: another of the
+// client's seats may have counted there already.
+type scope uint8
+
+const (
+	ofBoth    scope = 1 << iota // of the project and the item together
+	ofItem                      // of the item, in all projects
+	ofProject                   // of the project, all its items
+)
+
 type slotUseEffect struct {
-	row      uint32 // of the seat's slots
-	bit      uint16
-	useRow   uint32 // counter row and value of the slot
-	useValue uint8
-	weight   uint32 // 1, or instances
-	itemRow  uint32 // counter row of the item
-	overuse  uint32 // drawn from its budget
+	row           uint32 // of the seat's slots
+	slot          uint32
+	project, item uint32
+	weight        uint32 // 1, or instances
+	overuse       uint32 // drawn from the item's budget
+	scope         scope
+
+	// Not on disk.
+	inBoth, inItem, budget cell
+}
+
+type dayUseEffect struct {
+	place         place
+	day           uint16
+	project, item uint32
+	scope         scope
+
+	// Not on disk.
+	cells [3]cell // by bit of scope
+}
+
+type authorizedEffect struct {
+	row           uint32 // of the stream
+	project, item uint32
+	instances     uint32
+	record        uint32 // place among the latest authorizations
+	scope         scope  // where the client is new
+
+	// Not on disk.
+	itemTotal, total, hour, day cell
+	newTotals, newDays          [3]cell // by bit of scope
+}
+
+type deniedEffect struct {
+	project uint32
+	code    uint16
+	item    uint32
+	uuid    [16]byte
+	record  uint32 // place among the latest denials
+
+	// Not on disk.
+	total, hour, day cell
+}
+
+type peakEffect struct {
+	project, item uint32
+	hour          uint32
+	n             uint64
+
+	// Not on disk.
+	inHour, inDay cell
+}
+
+type detailPageEffect struct {
+	page  uint32
+	owner detailOwner
 }
 
 type grantsEffect struct {
@@ -135,6 +202,7 @@ func (e *reportEffect) append(b []byte) []byte {
 	b = le.AppendUint32(b, uint32(e.place))
 	b = le.AppendUint32(b, e.until)
 	b = le.AppendUint16(b, e.flags)
+	b = le.AppendUint32(b, e.record)
 	b = append(b, byte(len(e.lines)))
 	for _, l := range e.lines {
 		b = le.AppendUint32(b, l.Slot)
@@ -163,7 +231,9 @@ func (e *seatEffect) append(b []byte) []byte {
 	b = le.AppendUint32(append(b, effSeat), uint32(e.place))
 	b = le.AppendUint32(b, e.seat.item)
 	b = le.AppendUint32(b, e.seat.activeUntil)
-	b = le.AppendUint32(b, e.seat.lastSlot)
+	b = le.AppendUint32(b, e.seat.days)
+	b = le.AppendUint16(b, e.seat.lastDay)
+	b = le.AppendUint16(b, e.seat.project)
 	b = le.AppendUint16(b, e.seat.instances)
 	return le.AppendUint16(b, e.seat.flags)
 }
@@ -208,147 +278,55 @@ func (e *slotRowEffect) append(b []byte) []byte {
 
 func (e *slotUseEffect) append(b []byte) []byte {
 	b = le.AppendUint32(append(b, effSlotUse), e.row)
-	b = le.AppendUint16(b, e.bit)
-	b = le.AppendUint32(b, e.useRow)
-	b = le.AppendUint32(append(b, e.useValue), e.weight)
-	b = le.AppendUint32(b, e.itemRow)
-	return le.AppendUint32(b, e.overuse)
+	b = le.AppendUint32(b, e.slot)
+	b = le.AppendUint32(b, e.project)
+	b = le.AppendUint32(b, e.item)
+	b = le.AppendUint32(b, e.weight)
+	b = le.AppendUint32(b, e.overuse)
+	return append(b, byte(e.scope))
+}
+
+func (e *dayUseEffect) append(b []byte) []byte {
+	b = le.AppendUint32(append(b, effDayUse), uint32(e.place))
+	b = le.AppendUint16(b, e.day)
+	b = le.AppendUint32(b, e.project)
+	b = le.AppendUint32(b, e.item)
+	return append(b, byte(e.scope))
+}
+
+func (e *authorizedEffect) append(b []byte) []byte {
+	b = le.AppendUint32(append(b, effAuthorized), e.row)
+	b = le.AppendUint32(b, e.project)
+	b = le.AppendUint32(b, e.item)
+	b = le.AppendUint32(b, e.instances)
+	b = le.AppendUint32(b, e.record)
+	return append(b, byte(e.scope))
+}
+
+func (e *deniedEffect) append(b []byte) []byte {
+	b = le.AppendUint32(append(b, effDenied), e.project)
+	b = le.AppendUint16(b, e.code)
+	b = le.AppendUint32(b, e.item)
+	b = append(b, e.uuid[:]...)
+	return le.AppendUint32(b, e.record)
+}
+
+func (e *peakEffect) append(b []byte) []byte {
+	b = le.AppendUint32(append(b, effPeak), e.project)
+	b = le.AppendUint32(b, e.item)
+	b = le.AppendUint32(b, e.hour)
+	return le.AppendUint64(b, e.n)
+}
+
+func (e *detailPageEffect) append(b []byte) []byte {
+	b = le.AppendUint32(append(b, effDetailPage), e.page)
+	b = le.AppendUint32(b, e.owner.project)
+	b = le.AppendUint16(b, e.owner.day)
+	return append(b, byte(e.owner.kind), e.owner.part)
 }
 
 func (e *grantsEffect) append(b []byte) []byte {
 	b = append(append(b, effGrants), e.root[:]...)
 	b = append(b, e.chain[:]...)
 	return le.AppendUint32(b, e.size)
-}
-
-// reader reads the fields of effects; a short body sets short.
-type reader struct {
-	b     []byte
-	short bool
-}
-
-var errShortEffect = errors.New("an effect is cut short")
-
-func (r *reader) take(n int) []byte {
-	if n > len(r.b) {
-		r.short = true
-		return make([]byte, min(n, 64))
-	}
-	p := r.b[:n]
-	r.b = r.b[n:]
-	return p
-}
-
-func (r *reader) u8() uint8   { return r.take(1)[0] }
-func (r *reader) u16() uint16 { return le.Uint16(r.take(2)) }
-func (r *reader) u32() uint32 { return le.Uint32(r.take(4)) }
-func (r *reader) u64() uint64 { return le.Uint64(r.take(8)) }
-
-func (r *reader) step() stepEffect {
-	return stepEffect{row: r.u32(), seq: r.u32(), tag: r.u32(), project: r.u32()}
-}
-
-func (r *reader) report(lines []protocol.Line) reportEffect {
-	e := reportEffect{stepEffect: r.step(), item: r.u32(), place: place(r.u32()), until: r.u32(), flags: r.u16()}
-	for range r.u8() {
-		lines = append(lines, protocol.Line{Slot: r.u32(), Module: r.u16(), Count: r.u32()})
-	}
-	e.lines = lines
-	return e
-}
-
-func (r *reader) seat() seat {
-	return seat{item: r.u32(), activeUntil: r.u32(), lastSlot: r.u32(), instances: r.u16(), flags: r.u16()}
-}
-
-// replayOne decodes the first effect of the body and applies it.
-func (c *Core) replayOne(r *reader) error {
-	switch kind := r.u8(); kind {
-	case effReport:
-		e := r.report(c.replayLines[:0])
-		c.replayLines = e.lines
-		if !r.short && !c.findRows(&e) {
-			return errors.New("a report counts for a row that no entry made")
-		}
-		if !r.short {
-			c.applyReport(&e)
-		}
-	case effStep:
-		if e := r.step(); !r.short {
-			c.applyStep(&e)
-		}
-	case effStream:
-		e := streamEffect{row: r.u32(), uuid: [16]byte(r.take(16)), generation: r.u16(), flags: r.u16(), lastSeq: r.u32(), lastTag: r.u32(), project: r.u32()}
-		if !r.short {
-			c.applyStream(&e)
-		}
-	case effSeat:
-		if e := (seatEffect{place(r.u32()), r.seat()}); !r.short {
-			c.applySeat(&e)
-		}
-	default:
-		return c.replayRare(kind, r)
-	}
-	if r.short {
-		return errShortEffect
-	}
-	return nil
-}
-
-// findRows finds a replayed report's counter rows; entries before it made them.
-func (c *Core) findRows(e *reportEffect) (ok bool) {
-	if e.quotaRow, ok = c.counterRows.lookup(counterKey{item: e.item}); !ok {
-		return false
-	}
-	c.lineRows = c.lineRows[:0]
-	for i := range e.lines {
-		row, ok := c.counterRows.lookup(counterKey{project: e.project, item: e.item, module: e.lines[i].Module})
-		if !ok {
-			return false
-		}
-		c.lineRows = append(c.lineRows, row)
-	}
-	e.lineRows = c.lineRows
-	return true
-}
-
-func (c *Core) replayRare(kind uint8, r *reader) error {
-	var apply func()
-	switch kind {
-	case effLink:
-		e := linkEffect{r.u32(), r.u32()}
-		apply = func() { c.applyLink(&e) }
-	case effSeatRow:
-		e := seatRowEffect{r.u32(), r.u32(), r.u32()}
-		apply = func() { c.applySeatRow(&e) }
-	case effFlags:
-		e := flagsEffect{r.u32(), r.u16()}
-		apply = func() { c.applyFlags(&e) }
-	case effCounter:
-		e := counterEffect{r.u32(), counterKey{r.u32(), r.u32(), r.u32(), r.u16(), r.u16()}}
-		apply = func() { c.applyCounter(&e) }
-	case effCount:
-		e := countEffect{r.u32(), r.u8(), r.u64()}
-		apply = func() { c.applyCount(&e) }
-	case effObject:
-		e := objectEffect{key: ObjectKey{ObjectKind(r.u8()), r.u32()}}
-		e.data = r.take(int(r.u32()))
-		apply = func() { c.applyObject(&e) }
-	case effSlotRow:
-		e := slotRowEffect{r.u32(), place(r.u32()), r.u32(), r.u32()}
-		apply = func() { c.applySlotRow(&e) }
-	case effSlotUse:
-		e := slotUseEffect{row: r.u32(), bit: r.u16() % slotsPerRow, useRow: r.u32(), useValue: r.u8() % counterValues, weight: r.u32(), itemRow: r.u32(), overuse: r.u32()}
-		apply = func() { c.applySlotUse(&e) }
-	case effGrants:
-		e := grantsEffect{[32]byte(r.take(32)), [32]byte(r.take(32)), r.u32()}
-		apply = func() { c.applyGrants(&e) }
-	default:
-		return fmt.Errorf("unknown effect kind %d: the journal was written by a newer muster", kind)
-	}
-	if r.short {
-		return errShortEffect
-	}
-	apply()
-	return nil
 }

@@ -31,6 +31,7 @@ type bed struct {
 	rows    [Tables]uint32
 	from    uint64
 	nextTag uint32
+	onSend  func(protocol.Request) // sees what is sent, may be nil
 }
 
 type entry struct {
@@ -205,9 +206,24 @@ func (b *bed) device(p *Project) *unit {
 	return d
 }
 
-// send has one request decided in a batch of its own.
+// send has one request decided in a batch of its own. A check-in that is asked
+// to show a word does.
 func (d *unit) send(r protocol.Request) protocol.Answer {
 	d.b.t.Helper()
+	a := d.sendOnce(r)
+	if r.Kind == protocol.KindCheckIn && a.Kind == protocol.KindNoStream && a.Challenge != 0 {
+		in := *r.CheckIn
+		in.Challenge, r.CheckIn = a.Challenge, &in
+		a = d.sendOnce(r)
+	}
+	return a
+}
+
+func (d *unit) sendOnce(r protocol.Request) protocol.Answer {
+	d.b.t.Helper()
+	if d.b.onSend != nil {
+		d.b.onSend(r)
+	}
 	ds := []Decision{{Request: r, Project: d.p.Ordinal, Generation: d.p.Generation}}
 	d.b.batch(func() { d.b.core.Decide(ds) })
 	return ds[0].Answer()

@@ -85,6 +85,9 @@ func (c *Core) takeOver(file *license.File, text []byte, before *License, target
 	if project != nil && len(project.Items)+len(file.Items) > ProjectItemsMax {
 		return nil, editError(ErrInvalid, "project %s would have more than %d items", project.ID, ProjectItemsMax)
 	}
+	if c.nextID(ObjectItem)+uint32(len(file.Items)) > ItemsMax {
+		return nil, editError(ErrConflict, "this server has had %d items and can have no more", ItemsMax)
+	}
 	if project == nil {
 		if project, err = c.CreateProject(file.OrganizationID, "", projectName(file, target)); err != nil {
 			return nil, err
@@ -162,7 +165,7 @@ func (c *Core) addItems(file *license.File, licenseOrdinal uint32, project *Proj
 			ordinal = c.nextID(ObjectItem)
 			c.put(ObjectKey{ObjectItem, ordinal}, &itemObject{License: licenseOrdinal, ID: file.Items[i].ID})
 			added = append(added, ordinal)
-			c.ensureCounter(counterKey{item: ordinal})
+			c.rowOf(counterKey{item: ordinal})
 		} else if c.serves(ordinal) {
 			continue
 		}

@@ -15,9 +15,20 @@ const (
 	// What a retired stream had counted is kept, so that its application, should
 	// it come back, learns it. Beyond the bound the oldest one is forgotten.
 	StreamRowsMax = 32
-	// SeatsMax bounds the seats of one client UUID. The oldest ended one makes
-	// room; a check-in that would need one more is answered busy.
+	// SeatsMax bounds the places of one client UUID, one for each item and project.
+	// Those that ended more than 30 days ago make room; a check-in that would need
+	// one more is answered busy.
 	SeatsMax = 64
+	// ProjectsMax and ItemsMax bound the projects and items that a server ever
+	// had: rows hold their ordinals in 16 bits, and none is used twice.
+	ProjectsMax = 1<<16 - 1
+	ItemsMax    = 1<<16 - 1
+	// CounterRowsMax bounds the rows of counters, 1 GiB. Beyond it new series are
+	// not recorded; quotas and totals are.
+	CounterRowsMax = 1 << 24
+	// DetailPagesMax bounds the pages of the latest reports, authorizations and
+	// denials, 256 MiB. Beyond it the oldest are used again before their 35 days.
+	DetailPagesMax = 1 << 16
 	// ProjectItemsMax bounds the items of a project.
 	ProjectItemsMax = 1000
 	// BatchBytesMax closes a batch early, well below the largest journal entry.

@@ -130,9 +130,9 @@ func (c *Core) find(p *Project, d *Decision, seats *clientSeats) match {
 	for _, item := range p.Items {
 		at, code := c.terms(p, item, d)
 		if code == protocol.OK {
-			own := seats.active(item.Ordinal)
+			_, own := seats.held(item.Ordinal)
 			var room room
-			room, code = c.room(item, d.Request.CheckIn.Instances, own)
+			room, code = c.room(p, item, d.Request.CheckIn.Instances, own)
 			switch {
 			case room != roomNone && own != nil && item.takesSeats():
 				return match{item: item, holds: true}
@@ -170,18 +170,20 @@ const (
 	roomFree           // below the quota
 )
 
-// room checks the quota for a client that asks for so many instances; own is
-// its held seat on the item, nil if it has none.
-func (c *Core) room(item *Item, instances uint32, own *seat) (room, protocol.Code) {
+// room checks the quota, and the project's share of it, for a client that asks
+// for so many instances; own is its held seat on the item, nil if it has none.
+func (c *Core) room(p *Project, item *Item, instances uint32, own *seat) (room, protocol.Code) {
 	switch {
 	case item.ChargeWay == license.Domain:
 		return roomFree, protocol.OK
 	case item.bySlot():
-		return c.roomBySlot(item, instances, own)
+		return c.roomBySlot(p, item, instances, own)
 	case own != nil && item.takesSeats():
 		return roomFree, protocol.OK
+	case c.shareUsed(item, p) >= p.capOf(item):
+		return roomNone, protocol.LimitExceeded
 	}
-	switch used := c.used(item); {
+	switch used := c.used(item) + c.reserved(item, p); {
 	case used < item.Quota:
 		return roomFree, protocol.OK
 	case used < item.Limit():
@@ -192,31 +194,31 @@ func (c *Core) room(item *Item, instances uint32, own *seat) (room, protocol.Cod
 
 // roomBySlot: any number may be authorized until the overuse budget is spent,
 // then at most the quota is reserved at a time [CDEV-1], [CDEV-3], [INST-1], [INST-3].
-func (c *Core) roomBySlot(item *Item, instances uint32, own *seat) (room, protocol.Code) {
-	asked := uint64(1)
+// A project's cap holds before and after.
+func (c *Core) roomBySlot(p *Project, item *Item, instances uint32, own *seat) (room, protocol.Code) {
+	asked, most := uint64(1), p.capOf(item)
 	if item.ChargeWay == license.ConcurrentInstance {
 		asked = max(1, uint64(instances))
-		if asked > min(item.Quota, instancesMax) {
+		if asked > min(item.Quota, most, instancesMax) {
 			return roomNone, protocol.MoreThanQuota
 		}
 	}
-	if !c.strict(item) {
-		return roomFree, protocol.OK
-	}
-	others := c.itemState(item.Ordinal).expiries.held
+	others, inProject := c.itemState(item.Ordinal).held, c.shareUsed(item, p)
 	if own != nil {
 		others -= uint64(own.weight())
+		if uint32(own.project) == p.Ordinal {
+			inProject -= uint64(own.weight())
+		}
 	}
-	if others+asked > item.Quota {
+	switch {
+	case inProject+asked > most:
+		return roomNone, protocol.LimitExceeded
+	case c.strict(item) && others+asked+c.reserved(item, p) > item.Quota:
 		return roomNone, protocol.LimitExceeded
 	}
 	return roomFree, protocol.OK
 }
 
-// used is what counts against the item's quota: seats held, or scans and pages.
-func (c *Core) used(item *Item) uint64 {
-	if item.takesSeats() {
-		return c.itemState(item.Ordinal).expiries.held
-	}
-	return c.value(counterKey{item: item.Ordinal}, valueUses)
+func (c *Core) shareUsed(item *Item, p *Project) uint64 {
+	return c.itemState(item.Ordinal).shareOf(p.Ordinal).used(item)
 }

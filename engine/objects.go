@@ -56,6 +56,7 @@ type (
 		Generation   uint32        `json:"generation"`
 		Old          []OldPassword `json:"old,omitempty"`
 		Validation   Validation    `json:"validation,omitzero"`
+		Shares       []Share       `json:"shares,omitempty"`
 		Disabled     bool          `json:"disabled,omitempty"`
 		Default      bool          `json:"default,omitempty"`
 		Created      int64         `json:"created"`
@@ -232,13 +233,18 @@ func (c *Core) readProjects(cat *Catalog) error {
 		}
 		p := &Project{
 			Ordinal: ordinal, ID: v.ID, Name: v.Name, Organization: v.Organization, Custom: v.Custom,
-			Password: v.Password, Generation: v.Generation, Old: v.Old, Validation: v.Validation,
+			Password: v.Password, Generation: v.Generation, Old: v.Old, Validation: v.Validation, Shares: v.Shares,
 			Disabled: v.Disabled, Default: v.Default, Created: v.Created,
 		}
 		for _, o := range v.Items {
 			if item := cat.item(o); item != nil {
 				p.Items = append(p.Items, item)
 				item.Projects = append(item.Projects, ordinal)
+			}
+		}
+		for _, s := range p.Shares {
+			if item := cat.item(s.Item); item != nil && s.Reserve > 0 {
+				item.reserves = append(item.reserves, reserve{ordinal, s.Reserve})
 			}
 		}
 		if !p.Custom {

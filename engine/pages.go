@@ -25,6 +25,7 @@ const (
 	tableSeats
 	tableCounters
 	tableSlots
+	tableDetails
 	// Tables is the number of tables.
 	Tables
 )
@@ -35,7 +36,8 @@ type pageHeader struct {
 	number uint32
 	index  uint64 // of the last journal entry applied to the page
 	crc    uint32 // Castagnoli, of the page with this field zero; set when copied out
-	_      [44]byte
+	owner  detailOwner
+	_      [36]byte
 }
 
 type row = [RowBytes]byte
@@ -120,6 +122,20 @@ func (t *table) edit(i uint32, index uint64) unsafe.Pointer {
 	t.page(p).header().index = index
 	t.dirty[p/64] |= 1 << (p % 64)
 	return t.at(i)
+}
+
+// begin empties page n for an owner, by the journal entry index.
+func (t *table) begin(n uint32, owner detailOwner, index uint64) {
+	if last := n*RowsPerPage + RowsPerPage - 1; last >= t.rows {
+		t.grow(last)
+	}
+	if t.loaded != nil && index <= t.loaded[n] {
+		return
+	}
+	p := t.page(n)
+	*p = Page{}
+	*p.header() = pageHeader{table: uint32(t.id), number: n, index: index, owner: owner}
+	t.dirty[n/64] |= 1 << (n % 64)
 }
 
 // grow makes row i the last one in use.

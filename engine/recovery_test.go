@@ -31,7 +31,7 @@ func (b *bed) state() (pages [Tables][]Page, held []uint64) {
 	}
 	for _, st := range b.core.items {
 		if st != nil {
-			held = append(held, st.expiries.held)
+			held = append(held, st.held)
 		}
 	}
 	return pages, held

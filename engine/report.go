@@ -11,7 +11,7 @@ func (c *Core) report(d *Decision) {
 	if row == nil {
 		return
 	}
-	at, st := c.reportSeat(row, r)
+	at, st := c.reportSeat(row, d)
 	if st == nil {
 		c.refuseReport(d)
 		return
@@ -25,17 +25,37 @@ func (c *Core) report(d *Decision) {
 	d.Reply = Reply{Kind: protocol.KindAccepted, Seq: r.Seq}
 }
 
-// reportSeat finds the client's seat that a report names by its item. A device
-// reports only for items it was granted, now or before.
-func (c *Core) reportSeat(row *deviceRow, r *protocol.Request) (place, *seat) {
-	if row.flags&flagSecondary == 0 && row.seat.item == r.Item && r.Item != 0 {
+// reportSeat finds the client's place that a report names by its item: that of
+// the session's project, or the one of another project that was granted before
+// the device got its present license key. A device reports only for items it
+// was granted at some time.
+func (c *Core) reportSeat(row *deviceRow, d *Decision) (place, *seat) {
+	r := &d.Request
+	if row.flags&flagSecondary == 0 && row.seat.item == r.Item && uint32(row.seat.project) == d.Project && r.Item != 0 {
 		return place(r.Stream - 1), &row.seat
 	}
 	if r.Item == 0 {
 		return 0, nil
 	}
 	seats := c.clientSeats(&r.UUID)
-	return seats.of(r.Item)
+	at, st := seats.of(r.Item, d.Project)
+	if st == nil {
+		at, st = seats.onItem(r.Item)
+	}
+	if heldAt, held := seats.held(r.Item); held != nil && held != st {
+		c.refreshHeld(heldAt, held)
+	}
+	return at, st
+}
+
+// refreshHeld refreshes a seat that is held through another project than the
+// one that the report comes through.
+func (c *Core) refreshHeld(at place, held *seat) {
+	if until := c.refreshed(held); until != held.activeUntil {
+		kept := *held
+		kept.activeUntil = until
+		c.setSeat(at, kept)
+	}
 }
 
 // refuseReport takes the number of a report that names an item the device never
@@ -47,28 +67,70 @@ func (c *Core) refuseReport(d *Decision) {
 
 func (c *Core) countReport(d *Decision, at place, st *seat) {
 	r := &d.Request
-	item := c.catalog.item(r.Item)
+	item, project := c.catalog.item(r.Item), uint32(st.project)
 	undated := c.date(r.Lines)
-	c.lineRows = c.lineRows[:0]
-	for i := range r.Lines {
-		c.lineRows = append(c.lineRows, c.ensureCounter(counterKey{project: d.Project, item: r.Item, module: r.Lines[i].Module}))
-	}
+	c.nameModules(r.Lines)
 	e := reportEffect{
-		stepEffect: stepEffect{r.Stream - 1, r.Seq, r.Tag, d.Project},
+		stepEffect: stepEffect{r.Stream - 1, r.Seq, r.Tag, project},
 		item:       r.Item, place: at, lines: r.Lines,
 		until: c.refreshed(st), flags: st.flags | seatUsed,
-		quotaRow: c.ensureCounter(counterKey{item: r.Item}), lineRows: c.lineRows,
 	}
+	e.find(c)
+	e.record = c.nextRecord(ReportRecords, project)
 	c.body = e.append(c.body)
 	c.applyReport(&e)
-	c.items[r.Item].touched = true
 	if undated > 0 {
-		c.countMany(counterKey{item: r.Item}, valueUndated, undated)
+		c.count(counterKey{item: r.Item}, valueUndated, undated)
 	}
+	c.countDays(at, st, &r.UUID, r.Lines)
 	if item != nil && item.bySlot() {
-		c.countSlots(item, at, st, r.Lines)
+		c.countSlots(item, at, st, &r.UUID, r.Lines)
 	}
-	c.tally.add(d.Project, protocol.OK)
+	c.tally.add(project, protocol.OK)
+}
+
+// nameModules counts what names a module that no license has as of none in
+// particular: modules are given to devices, not made by them.
+func (c *Core) nameModules(lines []protocol.Line) {
+	for i := range lines {
+		if int(lines[i].Module) >= len(c.catalog.Modules) {
+			lines[i].Module = 0
+		}
+	}
+}
+
+// countDays counts a client once for each day of a report [STAT-1].
+func (c *Core) countDays(at place, st *seat, uuid *[16]byte, lines []protocol.Line) {
+	for i := range lines {
+		day := uint16(lines[i].Slot / slotsPerDay)
+		if st.usedOn(day) {
+			continue
+		}
+		e := dayUseEffect{place: at, day: day, project: uint32(st.project), item: st.item}
+		e.scope = c.firstIn(uuid, st, func(_ place, other *seat) bool { return other.usedOn(day) })
+		e.find(c)
+		c.body = e.append(c.body)
+		c.applyDayUse(&e)
+	}
+}
+
+// firstIn says where a client was not counted yet, st being its place in
+// question: in the item, in the project, if none of its other places counted there.
+func (c *Core) firstIn(uuid *[16]byte, st *seat, counted func(place, *seat) bool) scope {
+	s := ofBoth | ofItem | ofProject
+	seats := c.clientSeats(uuid)
+	seats.each(func(p place, other *seat) bool {
+		if other != st && other.item != 0 && counted(p, other) {
+			if other.item == st.item {
+				s &^= ofItem
+			}
+			if other.project == st.project {
+				s &^= ofProject
+			}
+		}
+		return true
+	})
+	return s
 }
 
 // refreshed is a held seat's new end after use [DEV-1]; an ended one stays ended

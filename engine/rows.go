@@ -3,16 +3,17 @@ package engine
 import "unsafe"
 
 // deviceRow is one stream of a client UUID. The first row of a UUID, the one the
-// index knows, is its primary: it also holds the UUID's seats and flags.
+// index knows, is its primary: it also holds the UUID's seats and flags. The
+// client UUID of a row never changes.
 type deviceRow struct {
 	uuid       [16]byte
 	generation uint16 // of the stream's token
 	flags      uint16
 	lastSeq    uint32
 	lastTag    uint32
-	firstSeen  uint32 // unix seconds
 	lastSeen   uint32 // unix seconds
-	project    uint32 // ordinal of the project last used
+	firstSeen  uint16 // day
+	project    uint16 // ordinal of the project last used
 	seat       seat   // primary: the first seat
 	moreSeats  uint32 // primary: seat row + 1 of further seats, 0: none
 	nextStream uint32 // row + 1 of the UUID's next stream, 0: none
@@ -29,12 +30,16 @@ const (
 	flagResumed // with flagRetired: it asked for its place and may go on
 )
 
-// seat is a client UUID's place on one item [CLI-9]. It stays after it ended,
-// so that late reports find the item that granted it.
+// seat is a client UUID's place on one item through one project. A client holds
+// at most one seat on an item at a time [CLI-9]; its other places on the item
+// say on which days it came through another project. A seat stays after it
+// ended, so that late reports find the item that granted it.
 type seat struct {
 	item        uint32 // ordinal, 0: free place
 	activeUntil uint32 // unix seconds; the seat is held while now is below
-	lastSlot    uint32 // newest slot a report counted
+	days        uint32 // bit n: a report counted on the day lastDay - n
+	lastDay     uint16 // newest day a report counted
+	project     uint16 // ordinal
 	instances   uint16
 	flags       uint16
 }
@@ -48,9 +53,7 @@ const (
 
 // seatRow holds further seats of one client UUID.
 type seatRow struct {
-	owner uint32 // primary device row
 	next  uint32 // seat row + 1, 0: none
-	_     [8]byte
 	seats [seatsPerRow]seat
 }
 
@@ -90,6 +93,22 @@ type counterKey struct {
 	span    uint16
 }
 
+// record is one line of the latest reports, authorizations and denials of a
+// project and day [STAT-1], [STAT-4].
+type record struct {
+	uuid   [16]byte
+	time   uint32 // unix seconds, 0: free place
+	slot   uint32 // that a report's first line names
+	count  uint32 // scans or pages of a report, instances of an authorization
+	item   uint16 // ordinal, 0: none
+	detail uint16 // module ordinal of a report, code of a denial
+}
+
+// recordRow holds the records of a detail page.
+type recordRow [recordsPerRow]record
+
+const recordsPerRow = 2
+
 // metaRow is the single row of the meta table.
 type metaRow struct {
 	chain [32]byte // hash chain over the grant batches
@@ -104,5 +123,6 @@ var (
 	_ = [1]struct{}{}[unsafe.Sizeof(counterRow{})-RowBytes]
 	_ = [1]struct{}{}[unsafe.Sizeof(metaRow{})-RowBytes]
 	_ = [1]struct{}{}[unsafe.Sizeof(slotRow{})-RowBytes]
+	_ = [1]struct{}{}[unsafe.Sizeof(recordRow{})-RowBytes]
 	_ = [1]struct{}{}[unsafe.Sizeof(pageHeader{})-RowBytes]
 )

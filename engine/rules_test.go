@@ -202,7 +202,7 @@ func TestDeviceView(t *testing.T) {
 	if len(view.Streams) != 2 || view.Streams[0].Changes != 1 || view.Streams[0].Number != d.stream {
 		t.Errorf("streams %+v", view.Streams)
 	}
-	if len(view.Seats) != 1 || !view.Seats[0].Held || view.Seats[0].Item != 1 || view.Seats[0].LastSlot != uint32(b.now.Unix()/180) {
+	if len(view.Seats) != 1 || !view.Seats[0].Held || view.Seats[0].Item != 1 || view.Seats[0].LastUse != b.now.Truncate(24*time.Hour).Unix() {
 		t.Errorf("seats %+v", view.Seats)
 	}
 	second.release()

@@ -27,10 +27,10 @@ func (s *clientSeats) each(visit func(p place, st *seat) bool) {
 	}
 }
 
-// of finds the client's seat on an item, held or ended.
-func (s *clientSeats) of(item uint32) (at place, st *seat) {
+// find returns the first place that fits, nil if there is none.
+func (s *clientSeats) find(fits func(*seat) bool) (at place, st *seat) {
 	s.each(func(p place, candidate *seat) bool {
-		if candidate.item == item {
+		if fits(candidate) {
 			at, st = p, candidate
 		}
 		return st == nil
@@ -38,41 +38,67 @@ func (s *clientSeats) of(item uint32) (at place, st *seat) {
 	return at, st
 }
 
-// active finds the client's seat on an item if it is held now, else nil.
-func (s *clientSeats) active(item uint32) *seat {
-	if _, st := s.of(item); st != nil && st.activeUntil > s.core.second {
-		return st
-	}
-	return nil
+// of finds the client's place on an item through a project, held or ended.
+func (s *clientSeats) of(item, project uint32) (at place, st *seat) {
+	return s.find(func(st *seat) bool { return st.item == item && uint32(st.project) == project })
 }
 
-// free finds a place for a seat on a new item: an empty one, or one whose seat
-// ended so long ago that no report can name it any more [SLOT-1]. It makes a row
-// of further places when there is none; full means that the client has too many.
-func (s *clientSeats) free() (at place, full bool) {
-	found, places := false, 0
-	last := uint32(0)
-	s.each(func(p place, st *seat) bool {
+// held finds the seat that the client holds on an item now, nil if it holds none.
+func (s *clientSeats) held(item uint32) (at place, st *seat) {
+	return s.find(func(st *seat) bool { return st.item == item && st.activeUntil > s.core.second })
+}
+
+// onItem finds the client's first place on an item.
+func (s *clientSeats) onItem(item uint32) (at place, st *seat) {
+	return s.find(func(st *seat) bool { return st.item == item })
+}
+
+// idle says that a place can be given to another item: its seat ended so long
+// ago that no report can name it any more, and its days are over [SLOT-1].
+func (st *seat) idle(now uint32) bool {
+	return st.item == 0 || st.activeUntil+LateSeconds < now && (uint32(st.lastDay)+2)*86400+LateSeconds < now
+}
+
+// usedOn says whether a report counted on a day; what is too far back to tell
+// counts as used.
+func (st *seat) usedOn(day uint16) bool {
+	return day <= st.lastDay && (st.lastDay-day >= 32 || st.days>>(st.lastDay-day)&1 != 0)
+}
+
+// use notes that a report counted on a day.
+func (st *seat) use(day uint16) {
+	if day > st.lastDay {
+		st.days <<= day - st.lastDay
+		st.lastDay = day
+	}
+	st.days |= 1 << (st.lastDay - day)
+}
+
+// full says that the client has no place for an item through a project and can
+// have no more.
+func (s *clientSeats) full(item, project uint32) bool {
+	places := 0
+	_, st := s.find(func(st *seat) bool {
 		places++
-		found = st.item == 0 || st.activeUntil+LateSeconds < s.core.second
-		if found {
-			at = p
-		}
-		return !found
+		return st.idle(s.core.second) || st.item == item && uint32(st.project) == project
 	})
-	if found {
-		return at, false
+	return st == nil && places >= SeatsMax
+}
+
+// free finds a place for a new item or project: an empty or an idle one, or the
+// first of a new row of places.
+func (s *clientSeats) free() place {
+	if at, st := s.find(func(st *seat) bool { return st.idle(s.core.second) }); st != nil {
+		return at
 	}
-	if places >= SeatsMax {
-		return 0, true
-	}
+	last := uint32(0)
 	for next := s.cl.row.moreSeats; next != 0; next = s.core.seatRow(next - 1).next {
 		last = next
 	}
 	e := seatRowEffect{row: s.core.seats.rows, owner: s.cl.primary, previous: last}
 	s.core.body = e.append(s.core.body)
 	s.core.applySeatRow(&e)
-	return inSeats | place(e.row*seatsPerRow), false
+	return inSeats | place(e.row*seatsPerRow)
 }
 
 // setSeat writes a seat as an effect.

@@ -43,26 +43,50 @@ func (c *Core) date(lines []protocol.Line) (undated uint64) {
 
 func (c *Core) slot() uint32 { return uint32(c.now / protocol.SlotSeconds) }
 
+// slotsPerDay is how many slots a day of UTC has.
+const slotsPerDay = 86400 / protocol.SlotSeconds
+
 // countSlots counts a seat once in each slot of a report, however many lines
 // and reports there are for it.
-func (c *Core) countSlots(item *Item, at place, st *seat, lines []protocol.Line) {
+func (c *Core) countSlots(item *Item, at place, st *seat, uuid *[16]byte, lines []protocol.Line) {
 	for i := range lines {
 		slot := lines[i].Slot
-		row := c.slotsOf(at, st.item, slot/slotsPerRow)
-		bit := uint16(slot % slotsPerRow)
-		if c.slotRow(row).bits[bit/64]>>(bit%64)&1 != 0 {
+		if c.usedInSlot(at, st.item, slot) {
 			continue
 		}
-		useRow := c.ensureCounter(counterKey{item: st.item, bucket: slot / counterValues, span: spanSlots})
 		e := slotUseEffect{
-			row: row, bit: bit, useRow: useRow, useValue: uint8(slot % counterValues), weight: st.weight(),
-			itemRow: c.ensureCounter(counterKey{item: st.item}),
+			row: c.slotsOf(at, st.item, slot/slotsPerRow), slot: slot,
+			project: uint32(st.project), item: st.item, weight: st.weight(),
 		}
-		before := c.counter(useRow).values[e.useValue]
-		e.overuse = uint32(above(before+uint64(e.weight), item.Quota) - above(before, item.Quota))
+		e.scope = c.firstIn(uuid, st, func(p place, other *seat) bool { return c.usedInSlot(p, st.item, slot) })
+		if e.scope&ofItem != 0 {
+			before := c.inSlot(0, st.item, slot)
+			e.overuse = uint32(above(before+uint64(e.weight), item.Quota) - above(before, item.Quota))
+		}
+		e.find(c)
 		c.body = e.append(c.body)
 		c.applySlotUse(&e)
+		hour := Hour.At(int64(slot) * protocol.SlotSeconds)
+		c.raise(0, st.item, hour, c.inSlot(0, st.item, slot))
+		c.raise(uint32(st.project), st.item, hour, c.inSlot(uint32(st.project), st.item, slot))
 	}
+}
+
+// inSlot is how many devices or instances were counted in a slot, project 0
+// being all.
+func (c *Core) inSlot(project, item, slot uint32) uint64 {
+	k, at := seriesKey(project, item, 0, Concurrency, Slot, slot)
+	return c.value(k, int(at))
+}
+
+// usedInSlot says whether a place on an item was counted in a slot.
+func (c *Core) usedInSlot(at place, item, slot uint32) bool {
+	row, ok := c.slotRows[slotKey{at, slot / slotsPerRow % slotRowsCircle}]
+	if !ok {
+		return false
+	}
+	r, bit := c.slotRow(row), slot%slotsPerRow
+	return r.item == item && r.bucket == slot/slotsPerRow && r.bits[bit/64]>>(bit%64)&1 != 0
 }
 
 func above(n, quota uint64) uint64 { return max(n, quota) - quota }

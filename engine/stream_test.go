@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -259,5 +260,31 @@ func TestTableFullIsBusy(t *testing.T) {
 	}
 	if a := b.device(p).checkIn(want("DBR")); a.Kind != protocol.KindBusy || a.RetryAfter == 0 {
 		t.Errorf("type %d, want busy", a.Kind)
+	}
+}
+
+// TestSeatsFullIsBusy: a client with a seat on as many items as may be is busy
+// for one more, and nothing of that was decided.
+func TestSeatsFullIsBusy(t *testing.T) {
+	b := newBed(t)
+	var items [][]string
+	for i := range SeatsMax + 1 {
+		items = append(items, []string{"Product", fmt.Sprint("P", i)})
+	}
+	p := b.imported("1", items...)
+	d := b.device(p)
+	for i := range SeatsMax {
+		if a := d.checkIn(want(fmt.Sprint("P", i))); a.Kind != protocol.KindGranted {
+			t.Fatalf("item %d: type %d %v", i, a.Kind, a.Code)
+		}
+	}
+	ask := want(fmt.Sprint("P", SeatsMax))
+	before := len(b.journal)
+	if a := d.checkIn(ask); a.Kind != protocol.KindBusy || len(b.journal) != before {
+		t.Errorf("one more: type %d, %d effects written; want busy and none", a.Kind, len(b.journal)-before)
+	}
+	b.tick((LateSeconds + 10*86400) * time.Second) // the seats are idle
+	if a := d.checkIn(ask); a.Kind != protocol.KindGranted {
+		t.Errorf("after 40 days: type %d %v", a.Kind, a.Code)
 	}
 }

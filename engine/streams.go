@@ -213,7 +213,7 @@ func (c *Core) replaceToken(n uint32, tag uint32, flags uint16) {
 	d := c.device(n)
 	e := streamEffect{
 		row: n, uuid: d.uuid, generation: d.generation + 1, flags: d.flags | flags,
-		lastSeq: d.lastSeq, lastTag: tag, project: d.project,
+		lastSeq: d.lastSeq, lastTag: tag, project: uint32(d.project),
 	}
 	c.addStream(&e)
 }

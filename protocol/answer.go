@@ -26,6 +26,9 @@ type Answer struct {
 	Certificate []byte
 	// RetryAfter is in milliseconds (Busy).
 	RetryAfter uint32
+	// Challenge is what the check-in that is answered has to show when it is sent
+	// again (NoStream), 0 if that would not help.
+	Challenge uint64
 }
 
 // AppendAnswer appends a as a message.
@@ -48,6 +51,8 @@ func AppendAnswer(dst []byte, a *Answer) []byte {
 		return appendUint(appendAnswerHead(dst, 3, a), a.Time)
 	case KindBusy:
 		return appendUint(appendAnswerHead(dst, 3, a), uint64(a.RetryAfter))
+	case KindNoStream:
+		return appendUint(appendAnswerHead(dst, 3, a), a.Challenge)
 	}
 	return appendAnswerHead(dst, 2, a)
 }
@@ -92,6 +97,8 @@ func DecodeAnswer(b []byte, a *Answer) (rest []byte, err error) {
 		known = 3
 		a.RetryAfter = c.uint32("retry after")
 	case KindNoStream:
+		known = 3
+		a.Challenge = c.uint("challenge")
 	default:
 		c.fail("type")
 	}

@@ -55,7 +55,7 @@ var answerFields = map[uint8][]string{
 	KindOutOfStep: {"type", "request id", "sequence"},
 	KindPong:      {"type", "request id", "time"},
 	KindBusy:      {"type", "request id", "retry after"},
-	KindNoStream:  {"type", "request id"},
+	KindNoStream:  {"type", "request id", "challenge"},
 }
 
 func answerFaultOf(message []byte) error {
@@ -77,7 +77,7 @@ func TestMalformedAnswerFieldsNamed(t *testing.T) {
 		fields := values(t, message)
 		wantFault(t, answerFaultOf(encode(t, fields[:len(fields)-1])), names[len(fields)-1])
 		message[0]--
-		wantFault(t, answerFaultOf(append(message, 0x92, KindNoStream, 1)), "message")
+		wantFault(t, answerFaultOf(append(message, 0x93, KindNoStream, 1, 0)), "message")
 	}
 }
 

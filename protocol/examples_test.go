@@ -32,7 +32,7 @@ func exampleRequests() []example[Request] {
 			Kind: KindCheckIn, ID: 70_000, UUID: exampleUUID, Stream: 4711, Token: 0xfedcba9876543210, Seq: 300, Tag: 7,
 			CheckIn: &CheckIn{
 				Product: []byte("barcode-server"), Version: 11, Deployment: []byte("server"), Modules: [][]byte{},
-				ChargeWay: 10, Validation: []byte("scan-worker"), Instances: 12, BootClock: 1 << 40, KnownCert: 0x0123456789abcdef,
+				ChargeWay: 10, Validation: []byte("scan-worker"), Instances: 12, BootClock: 1 << 40, KnownCert: 0x0123456789abcdef, Challenge: 0xfedcba9876543210,
 			},
 		}},
 		{"report, one line", Request{
@@ -72,6 +72,7 @@ func exampleAnswers() []example[Answer] {
 		{"pong", Answer{Kind: KindPong, ID: 4, Time: 1_767_312_000_123}},
 		{"busy", Answer{Kind: KindBusy, ID: 2, RetryAfter: 200}},
 		{"no stream", Answer{Kind: KindNoStream, ID: 2}},
+		{"no stream, ask again", Answer{Kind: KindNoStream, ID: 2, Challenge: 0xfedcba9876543210}},
 	}
 }
 

@@ -76,7 +76,7 @@ func oracleRequest(t *testing.T, data []byte) (r Request, left int) {
 	case KindRelease:
 		r.Item = uint32(o.uint())
 	}
-	o.skip(fields - map[uint8]int{KindCheckIn: 17, KindReport: 9, KindRelease: 8, KindPing: 2}[r.Kind])
+	o.skip(fields - map[uint8]int{KindCheckIn: 18, KindReport: 9, KindRelease: 8, KindPing: 2}[r.Kind])
 	return r, o.reader.Len()
 }
 
@@ -87,7 +87,7 @@ func (o *oracle) checkIn() *CheckIn {
 	}
 	in.ChargeWay = uint8(min(o.uint(), 255)) // one that nobody knows stays unknown
 	in.Validation = o.blob()
-	in.Instances, in.BootClock, in.KnownCert = uint32(o.uint()), o.uint(), o.uint()
+	in.Instances, in.BootClock, in.KnownCert, in.Challenge = uint32(o.uint()), o.uint(), o.uint(), o.uint()
 	return in
 }
 
@@ -109,6 +109,8 @@ func oracleAnswer(t *testing.T, data []byte) (a Answer, left int) {
 		a.Time = o.uint()
 	case KindBusy:
 		a.RetryAfter = uint32(o.uint())
+	case KindNoStream:
+		a.Challenge = o.uint()
 	}
 	o.skip(fields - len(answerFields[a.Kind]))
 	return a, o.reader.Len()

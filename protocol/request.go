@@ -53,6 +53,7 @@ type CheckIn struct {
 	Instances  uint32   // for concurrent-instance, else 0
 	BootClock  uint64   // milliseconds since the device started
 	KnownCert  uint64   // first 8 bytes of the SHA-256 of the proof that the device holds, 0: none
+	Challenge  uint64   // the word of a NoStream that this check-in was answered with before, else 0
 }
 
 // Decoder decodes messages into arenas that it reuses: no allocation in steady
@@ -96,7 +97,7 @@ func (d *Decoder) Request(b []byte, r *Request) (rest []byte, err error) {
 		r.Item = c.uint32("item")
 		d.reportLines(&c, r)
 	case KindCheckIn:
-		known = 17
+		known = 18
 		c.change(r)
 		d.checkIn(&c, r)
 	case KindRelease:
@@ -176,6 +177,7 @@ func (d *Decoder) checkIn(c *cursor, r *Request) {
 	in.Instances = c.uint32("instances")
 	in.BootClock = c.uint("boot clock")
 	in.KnownCert = c.uint("known certificate")
+	in.Challenge = c.uint("challenge")
 	d.checkIns = append(d.checkIns, in)
 	r.CheckIn = &d.checkIns[len(d.checkIns)-1]
 }
@@ -194,7 +196,7 @@ func AppendRequest(dst []byte, r *Request) []byte {
 			dst = appendUint(dst, uint64(l.Count))
 		}
 	case KindCheckIn:
-		dst = appendCheckIn(appendChange(appendArray(dst, 17), r), r.CheckIn)
+		dst = appendCheckIn(appendChange(appendArray(dst, 18), r), r.CheckIn)
 	case KindRelease:
 		dst = appendChange(appendArray(dst, 8), r)
 		dst = appendUint(dst, uint64(r.Item))
@@ -226,5 +228,6 @@ func appendCheckIn(dst []byte, in *CheckIn) []byte {
 	dst = appendString(dst, in.Validation)
 	dst = appendUint(dst, uint64(in.Instances))
 	dst = appendUint(dst, in.BootClock)
-	return appendUint(dst, in.KnownCert)
+	dst = appendUint(dst, in.KnownCert)
+	return appendUint(dst, in.Challenge)
 }

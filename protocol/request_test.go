@@ -110,7 +110,7 @@ func TestLineTrailingFieldsIgnored(t *testing.T) {
 var (
 	changeFields  = []string{"type", "request id", "client uuid", "stream", "token", "sequence", "tag"}
 	checkInFields = append(changeFields[:7:7], "product", "version", "edition", "deployment", "modules", "charge way",
-		"validation value", "instances", "boot clock", "known certificate")
+		"validation value", "instances", "boot clock", "known certificate", "challenge")
 	requestFields = map[uint8][]string{
 		KindCheckIn: checkInFields,
 		KindReport:  append(changeFields[:7:7], "item", "lines"),

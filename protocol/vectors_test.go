@@ -105,6 +105,7 @@ func requestVector(r *Request) object {
 		fields["deployment"], fields["modules"], fields["charge_way"] = string(in.Deployment), modules, in.ChargeWay
 		fields["validation_value"], fields["instances"] = string(in.Validation), in.Instances
 		fields["boot_clock"], fields["known_proof"] = in.BootClock, octets64(in.KnownCert)
+		fields["challenge"] = octets64(in.Challenge)
 	}
 	return fields
 }
@@ -129,6 +130,8 @@ func answerVector(a *Answer) object {
 		fields["time"] = a.Time
 	case KindBusy:
 		fields["retry_after"] = a.RetryAfter
+	case KindNoStream:
+		fields["challenge"] = octets64(a.Challenge)
 	case KindGranted:
 		fields["sequence"], fields["stream"], fields["token"], fields["item"] = a.Seq, a.Stream, octets64(a.Token), a.Item
 		fields["time"], fields["grant"], fields["proof"] = a.Time, octets(a.Grant), octets(a.Certificate)

@@ -58,9 +58,9 @@ func showDevice(t *table, d *admin.Device) {
 		t.row(s.Number, s.Project, s.FirstSeen, s.LastSeen, s.Changes, streamState(&s))
 	}
 	t.line("")
-	t.row("SEAT ON", "STATE", "ACTIVE UNTIL", "LAST USE")
+	t.row("SEAT ON", "STATE", "PROJECT", "ACTIVE UNTIL", "LAST USE")
 	for _, s := range d.Seats {
-		t.row(s.Item, seatState(&s), s.ActiveUntil, s.LastUse)
+		t.row(s.Item, seatState(&s), s.Project, s.ActiveUntil, s.LastUse)
 	}
 }
 

@@ -81,3 +81,19 @@ func TestAPIProjectValidation(t *testing.T) { // [PRJ-5]
 		t.Errorf("cleared, but %+v", p.Validation)
 	}
 }
+
+func TestAPIProjectShares(t *testing.T) { // [PRJ-7]
+	c := newCLI(t)
+	c.ok(words("import " + c.file))
+	id := c.p.store.Core.Catalog().Projects[1].ID
+	c.ok(words("project edit "+id+" --reserve 1001/seats=5 --cap 1001/seats=20"), "share of 1001/seats", "reserved 5, cap 20, used 0")
+	c.seated()
+	c.ok(words("project edit "+id+" --cap 1001/seats=none"), "reserved 5, no cap, used 1")
+	c.fails(exitFailed, "its quota is 50", words("project edit "+id+" --reserve 1001/seats=51")...)
+	c.fails(exitUsage, "LICENSE/ITEM=N", words("project edit "+id+" --reserve 1001/seats")...)
+	c.fails(exitFailed, `no item "1001/none"`, words("project edit "+id+" --reserve 1001/none=1")...)
+	c.ok(words("project edit " + id + " --reserve 1001/seats=0"))
+	if p, _ := c.p.store.Core.Catalog().Project(id); len(p.Shares) != 0 {
+		t.Errorf("taken away, but %+v", p.Shares)
+	}
+}

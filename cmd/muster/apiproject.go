@@ -48,6 +48,7 @@ func showProject(t *table, p *admin.Project) {
 	t.row("created", p.Created)
 	t.row("usage order", map[bool]string{true: "default", false: "set by the operator"}[p.DefaultOrder])
 	t.row("items", p.Items)
+	showShares(t, p.Shares)
 	showValidation(t, &p.Validation)
 }
 
@@ -57,6 +58,7 @@ type projectFlags struct {
 	disable, enable, isDefault, defaultWay bool
 	items                                  []string
 	validation                             validationFlags
+	shares                                 shareFlags
 }
 
 func (f *projectFlags) bind(cmd *cobra.Command) {
@@ -70,6 +72,7 @@ func (f *projectFlags) bind(cmd *cobra.Command) {
 	flags.StringSliceVar(&f.items, "items", nil, "its items, LICENSE/ITEM, all of them, in usage order; \"\" is none")
 	flags.BoolVar(&f.defaultWay, "default-order", false, "go back to the default usage order")
 	f.validation.bind(flags)
+	f.shares.bind(flags)
 }
 
 // change is what the flags that were given say of a project; id is empty for
@@ -107,7 +110,10 @@ func (f *projectFlags) change(s *session, id string) (in admin.ProjectChange, er
 	if f.defaultWay {
 		in.DefaultOrder = &f.defaultWay
 	}
-	in.Validation, err = f.validation.change(s, id)
+	if in.Validation, err = f.validation.change(s, id); err != nil {
+		return in, err
+	}
+	in.Shares, err = f.shares.change(s, id)
 	return in, err
 }
 

@@ -41,7 +41,7 @@ func (s *Server) greet(record []byte) []byte {
 		reply.Ticket, reply.Up, reply.Down = ticket[:], keys.Up[:], keys.Down[:]
 		s.Stats.Handshakes.Add(1)
 	} else if a.Code != protocol.NotServing {
-		s.denied(a.Project, a.Code)
+		s.denied(a.Project, a.Code, hello.UUID)
 	}
 	out, err := hello.AppendReply(nil, reply)
 	if err != nil {
@@ -53,9 +53,11 @@ func (s *Server) greet(record []byte) []byte {
 
 // denied records a refused handshake [STAT-4]. Like every refusal it leaves when
 // that is durable; guessing passwords goes no faster than the disk.
-func (s *Server) denied(project uint32, code protocol.Code) {
+func (s *Server) denied(project uint32, code protocol.Code, client []byte) {
+	var uuid protocol.UUID
+	copy(uuid[:], client)                                               // there may be none
 	_ = s.decider.Do(context.Background(), func(c *engine.Core) error { // an error: stopping
-		c.Deny(project, code)
+		c.Deny(project, code, 0, uuid)
 		return nil
 	})
 }
