@@ -50,6 +50,7 @@ type Client struct {
 	key     license.LicenseKey
 	state   State
 	grant   *license.Grant
+	renewAt time.Time
 	conn    *Conn
 	ticket  Ticket
 	nextID  uint32
@@ -74,8 +75,8 @@ func New(o Options) (*Client, error) {
 	if c.state.UUID == (license.UUID{}) {
 		rand.Read(c.state.UUID[:])
 	}
-	if len(c.state.Grant) > 0 { // a grant kept from a former run must still verify
-		if c.grant, err = c.verify(c.state.Proof, c.state.Grant); err != nil {
+	if len(c.state.Grant) > 0 {
+		if err := c.restoreGrant(); err != nil {
 			return nil, fmt.Errorf("client: the grant in the kept state: %w", err)
 		}
 	}

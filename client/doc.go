@@ -9,6 +9,29 @@
 //	err = c.Report(ctx, client.Count{Module: "QR", Count: 3})
 //	kept = c.State() // keep it on the device for the next run
 //
+// While it runs, an application reports about once a slot (3 minutes) and checks
+// in again when [Client.RenewAt] has come. A grant may last for a year or, when
+// devices take turns, for less than two slots; this loop serves both:
+//
+//	for {
+//		wait := 3 * time.Minute
+//		if left := c.RenewAt().Sub(c.Now()); left > 0 { // else a renewal failed: the next slot will do
+//			wait = min(wait, left)
+//		}
+//		select {
+//		case <-ctx.Done():
+//			return
+//		case <-time.After(wait):
+//		}
+//		if n := scans.Swap(0); n > 0 {
+//			err = c.Report(ctx, client.Count{Module: "QR", Count: n}) // kept and sent again, if it fails
+//		}
+//		if !c.Now().Before(c.RenewAt()) {
+//			grant, err = c.CheckIn(ctx, use) // if it fails, the work goes on while c.Valid()
+//		}
+//		kept = c.State()
+//	}
+//
 // Every change has a number in the device's stream. A change whose answer was
 // lost is sent again with the same number, over a new connection if need be, and
 // counts once. Refusals are of type [*Error], with a code that stays stable and

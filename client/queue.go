@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"muster/protocol"
 )
@@ -95,6 +96,9 @@ func (c *Client) settle(ch *Change, a *protocol.Answer) error {
 		if a.Code != protocol.NotServing { // then nothing was decided
 			c.pop()
 			c.takeStream(a)
+		}
+		if a.Code == protocol.SeatFreed {
+			c.renewAt = time.Time{}
 		}
 		return refusal
 	case protocol.KindAccepted:
