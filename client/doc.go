@@ -32,6 +32,10 @@
 //		kept = c.State()
 //	}
 //
+// A call tries the addresses of the license key in turn, main servers before
+// standbys, and again after a second, two, four, as far as [Options].Timeout
+// allows. A client on a standby comes back to a main after some minutes.
+//
 // Every change has a number in the device's stream. A change whose answer was
 // lost is sent again with the same number, over a new connection if need be, and
 // counts once. Refusals are of type [*Error], with a code that stays stable and

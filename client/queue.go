@@ -92,15 +92,12 @@ func (c *Client) settle(ch *Change, a *protocol.Answer) error {
 		c.takeStream(a)
 		return c.takeGrant(a)
 	case protocol.KindRefused:
-		refusal := &Error{Code: a.Code, Item: string(a.ItemName)}
-		if a.Code != protocol.NotServing { // then nothing was decided
-			c.pop()
-			c.takeStream(a)
-		}
+		c.pop()
+		c.takeStream(a)
 		if a.Code == protocol.SeatFreed {
 			c.renewAt = time.Time{}
 		}
-		return refusal
+		return &Error{Code: a.Code, Item: string(a.ItemName)}
 	case protocol.KindAccepted:
 		return c.accepted(ch, a)
 	case protocol.KindOutOfStep: // the server's stream is shorter: it was restored

@@ -65,6 +65,13 @@ func startServerAhead(ahead time.Duration) *testServer {
 	return s
 }
 
+// noServer has what a client is made with, and no address.
+func noServer() *testServer {
+	s := &testServer{Ring: &license.KeyRing{}, key: license.LicenseKey{OrganizationID: "2001"}}
+	check(s.Ring.Add(must(license.GenerateKey("Acme Inc", rand.Reader)).Public()))
+	return s
+}
+
 func (s *testServer) atEnd(f func()) { s.stop = append(s.stop, f) }
 
 // front opens one more device port, with ticket keys of its own. Until serve it
