@@ -58,7 +58,7 @@ func (c *Client) takeGrant(a *protocol.Answer) error {
 	if err != nil {
 		return err
 	}
-	c.grant = g
+	c.grant, c.renewAt = g, renewal(g, a.Grant, c.options.Timeout)
 	c.state.Proof, c.state.Grant = proof, a.Grant
 	return nil
 }
@@ -143,6 +143,6 @@ func (c *Client) Release(ctx context.Context) error {
 		return nil
 	}
 	err := c.do(ctx, Change{Kind: protocol.KindRelease, Item: c.grant.Item})
-	c.grant, c.state.Grant = nil, nil
+	c.grant, c.state.Grant, c.renewAt = nil, nil, time.Time{}
 	return err
 }

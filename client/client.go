@@ -24,7 +24,8 @@ type Options struct {
 	// State is where a former client of this device left off; the zero value is
 	// a new device.
 	State State
-	// Timeout bounds one exchange with the server, default 10 s.
+	// Timeout bounds one exchange, default 10 s: a change and its answer, over all
+	// addresses of the license key and the waits between them.
 	Timeout time.Duration
 }
 
@@ -48,13 +49,21 @@ type Client struct {
 	mu      sync.Mutex
 	options Options
 	key     license.LicenseKey
-	state   State
-	grant   *license.Grant
-	conn    *Conn
-	ticket  Ticket
-	nextID  uint32
+	// addresses of the key, in the order in which they are tried
+	addresses []license.Address
+	state     State
+	grant     *license.Grant
+	renewAt   time.Time
+	conn      *Conn
+	mainTried time.Time // for the last time, while conn leads to a standby
+	ticket    Ticket
+	nextID    uint32
 	// serverClock − bootClock, milliseconds, from the last contact
 	clockOffset int64
+
+	// Tests put their own in their place.
+	clock func() time.Time
+	sleep func(context.Context, time.Duration) error
 }
 
 // New makes a client. It does not connect yet. A State without UUID gets a
@@ -64,18 +73,25 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	addresses, err := tcpAddresses(key)
+	if err != nil {
+		return nil, err
+	}
 	if o.Vendor == nil || len(o.Vendor.List()) == 0 {
 		return nil, errors.New("client: no vendor key: embed the vendor's public key in the application")
 	}
 	if o.Timeout == 0 {
 		o.Timeout = 10 * time.Second
 	}
-	c := &Client{options: o, key: key, state: o.State, nextID: random32()}
+	c := &Client{
+		options: o, key: key, addresses: addresses, state: o.State, nextID: random32(),
+		clock: time.Now, sleep: sleep,
+	}
 	if c.state.UUID == (license.UUID{}) {
 		rand.Read(c.state.UUID[:])
 	}
-	if len(c.state.Grant) > 0 { // a grant kept from a former run must still verify
-		if c.grant, err = c.verify(c.state.Proof, c.state.Grant); err != nil {
+	if len(c.state.Grant) > 0 {
+		if err := c.restoreGrant(); err != nil {
 			return nil, fmt.Errorf("client: the grant in the kept state: %w", err)
 		}
 	}
@@ -134,100 +150,6 @@ func (c *Client) drop() error {
 	err := c.conn.Close()
 	c.conn = nil
 	return err
-}
-
-// attempts bounds how often one request is sent: over new connections, with
-// the same sequence number, so that it counts once.
-const attempts = 4
-
-// exchange sends one request and returns its answer, across reconnects, expired
-// tickets and a busy server.
-func (c *Client) exchange(ctx context.Context, r *protocol.Request) (*protocol.Answer, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.options.Timeout)
-	defer cancel()
-	c.nextID++
-	r.ID = c.nextID
-	var last error
-	for try := range attempts {
-		if try > 0 {
-			if err := pause(ctx, time.Duration(try*try)*50*time.Millisecond); err != nil {
-				break
-			}
-		}
-		a, err := c.tryOnce(ctx, r)
-		switch refusal := (*Error)(nil); {
-		case err == nil && a.Kind == protocol.KindBusy:
-			last = ErrServerBusy
-			_ = pause(ctx, time.Duration(a.RetryAfter)*time.Millisecond)
-			continue
-		case err == nil:
-			return a, nil
-		case errors.As(err, &refusal):
-			return nil, err
-		}
-		if errors.Is(err, ErrTicket) {
-			c.ticket = Ticket{}
-		}
-		_ = c.drop()
-		last = err
-		if ctx.Err() != nil {
-			break
-		}
-	}
-	return nil, fmt.Errorf("license server: %w", last)
-}
-
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// tryOnce sends the request on the open connection, or a new one, and waits for
-// its answer.
-func (c *Client) tryOnce(ctx context.Context, r *protocol.Request) (*protocol.Answer, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
-	if c.conn == nil {
-		conn, err := Dial(ctx, c.key, protocol.UUID(c.state.UUID), c.ticket)
-		if err != nil {
-			return nil, err
-		}
-		c.conn, c.ticket = conn, conn.Ticket()
-		c.syncClock(conn.ServerTime)
-	}
-	deadline, _ := ctx.Deadline()
-	if err := c.conn.SetDeadline(deadline); err != nil {
-		return nil, err
-	}
-	conn := c.conn
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
-	if err := c.conn.Write(r); err != nil {
-		return nil, err
-	}
-	var answer *protocol.Answer
-	for answer == nil {
-		err := c.conn.Read(func(a *protocol.Answer) {
-			if a.ID == r.ID {
-				kept := *a
-				kept.Grant, kept.Certificate = append([]byte(nil), a.Grant...), append([]byte(nil), a.Certificate...)
-				kept.ItemName = append([]byte(nil), a.ItemName...)
-				answer = &kept
-			}
-		})
-		if err != nil {
-			return nil, err
-		}
-	}
-	c.syncClock(answer.Time)
-	return answer, nil
 }
 
 func (c *Client) syncClock(serverMilliseconds uint64) {

@@ -153,12 +153,3 @@ func TestUnknownModuleIsRefused(t *testing.T) {
 		t.Errorf("error %v, want 104", err)
 	}
 }
-
-func TestErrorTextsNameTheRemedy(t *testing.T) { // [ERR-1]
-	err := &client.Error{Code: protocol.LimitExceeded, Item: "1001/seats"}
-	for _, part := range []string{"quota is used up", "120", "1001/seats", "operator"} {
-		if !strings.Contains(err.Error(), part) {
-			t.Errorf("%q lacks %q", err.Error(), part)
-		}
-	}
-}

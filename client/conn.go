@@ -18,6 +18,7 @@ import (
 // rest. One goroutine may write while another reads.
 type Conn struct {
 	net     net.Conn
+	address license.Address
 	in      *bufio.Reader
 	session *protocol.Session
 	out     []byte
@@ -44,29 +45,22 @@ var ErrTicket = errors.New("the server does not accept the ticket; a new handsha
 // ErrServerBusy means that the server has no room for another connection now.
 var ErrServerBusy = errors.New("the server is busy; try again later")
 
+// errUnreadable is a Reject 2.
+var errUnreadable = errors.New("the server could not read what was sent; is it older than this client, or its license key?")
+
 // Dial connects to the first of the license key's TCP addresses that answers,
 // main before standbys [CLI-7], and makes a handshake, or resumes a valid ticket.
-func Dial(ctx context.Context, key license.LicenseKey, uuid protocol.UUID, resume Ticket) (*Conn, error) {
-	var faults []error
-	for _, standby := range []bool{false, true} {
-		for _, a := range key.Addresses {
-			if a.Transport != "tcp" || a.Standby != standby {
-				continue
-			}
-			c, err := dialOne(ctx, a, key, uuid, resume)
-			if err == nil {
-				return c, nil
-			}
-			if refusal := (*Error)(nil); errors.As(err, &refusal) && refusal.Code != protocol.NotServing {
-				return nil, err
-			}
-			faults = append(faults, fmt.Errorf("%s: %w", a.HostPort, err))
-		}
+// The time until ctx ends is shared out among the addresses.
+func Dial(ctx context.Context, key license.LicenseKey, uuid protocol.UUID, resume Ticket) (conn *Conn, err error) {
+	addresses, err := tcpAddresses(key)
+	if err != nil {
+		return nil, err
 	}
-	if len(faults) == 0 {
-		return nil, errors.New("the license key names no TCP address: ask the operator for a new one")
-	}
-	return nil, errors.Join(faults...)
+	err = walk(ctx, addresses, func(ctx context.Context, a license.Address) (err error) {
+		conn, err = dialOne(ctx, a, key, uuid, resume)
+		return err
+	})
+	return conn, err
 }
 
 func dialOne(ctx context.Context, a license.Address, key license.LicenseKey, uuid protocol.UUID, resume Ticket) (*Conn, error) {
@@ -75,17 +69,22 @@ func dialOne(ctx context.Context, a license.Address, key license.LicenseKey, uui
 	if err != nil {
 		return nil, err
 	}
-	c := &Conn{net: n, in: bufio.NewReaderSize(n, 64<<10), session: resume.session}
+	c := &Conn{net: n, address: a, in: bufio.NewReaderSize(n, 64<<10), session: resume.session}
 	if resume.Valid(time.Now()) {
 		return c, nil
 	}
-	stop := context.AfterFunc(ctx, func() { n.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
+	defer c.bound(ctx)()
 	if err := c.handshake(a.HandshakeKey, &protocol.Hello{Project: key.ProjectID, Organization: key.OrganizationID, Password: key.Password, UUID: uuid[:]}); err != nil {
 		n.Close()
 		return nil, err
 	}
 	return c, nil
+}
+
+// bound makes reads and writes fail when ctx ends, until release is called.
+func (c *Conn) bound(ctx context.Context) (release func() bool) {
+	_ = c.net.SetDeadline(time.Time{}) // the one that an ended ctx left; an error: closed, as the next write says
+	return context.AfterFunc(ctx, func() { _ = c.net.SetDeadline(time.Unix(1, 0)) })
 }
 
 func (c *Conn) handshake(server [32]byte, hello *protocol.Hello) error {
@@ -173,6 +172,9 @@ func (c *Conn) Read(visit func(*protocol.Answer)) error {
 // read returns the next record, which must be of a type.
 func (c *Conn) read(want byte) ([]byte, error) {
 	head, err := c.in.Peek(protocol.HeaderBytes)
+	if err == io.EOF {
+		return nil, fmt.Errorf("the connection was closed: %w", err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -192,7 +194,7 @@ func (c *Conn) read(want byte) ([]byte, error) {
 	case kind == protocol.TypeReject && c.record[protocol.HeaderBytes] == protocol.RejectBusy:
 		return nil, ErrServerBusy
 	case kind == protocol.TypeReject:
-		return nil, errors.New("the server could not read what was sent; is it older than this client?")
+		return nil, errUnreadable
 	}
 	return nil, protocol.ErrType
 }

@@ -49,7 +49,7 @@ var texts = map[protocol.Code]text{
 	protocol.VersionMismatch:    {"the license does not cover this major version", "use a covered version, or ask the vendor for an upgrade"},
 	protocol.DeploymentMismatch: {"the license is for another deployment type", "use it as licensed, or ask the vendor for this type"},
 	protocol.EditionMismatch:    {"the license is for another edition", "use the licensed edition, or ask the vendor for this one"},
-	protocol.Expired:            {"the license has expired", "have the operator import a renewed license file"},
+	protocol.Expired:            {"the license has expired, or does not serve this network", "have the operator import a renewed license file, or connect from a licensed network"},
 	protocol.NotYetEffective:    {"the license is not effective yet", "wait for its start date, or ask the vendor for an earlier one"},
 	protocol.InvalidItem:        {"the license item is revoked or not valid on this server", "have the operator look at the item's state, or ask the vendor"},
 	protocol.ValidationMismatch: {"this application is not among those allowed by the project", "have the operator add its id or process name to the project"},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"muster/protocol"
 )
@@ -42,15 +43,21 @@ func (c *Client) do(ctx context.Context, ch Change) error {
 // flush sends the queue in order until it is empty or an error stops it.
 func (c *Client) flush(ctx context.Context) error {
 	const tooMany = 8 // answers in a row that move the place instead of the queue
+	anew := false     // asked again after a new handshake
 	for lost := 0; len(c.state.Queue) > 0; {
 		before := len(c.state.Queue)
 		ch := &c.state.Queue[0]
+		use := ch.Use
 		c.number(ch)
 		a, err := c.exchange(ctx, c.request(ch))
 		if err != nil {
 			return err
 		}
-		if err := c.settle(ch, a); err != nil {
+		err = c.settle(ch, a)
+		if CodeOf(err) == protocol.WrongPassword && !anew {
+			anew, err = true, c.askAnew(ctx, use)
+		}
+		if err != nil {
 			return err
 		}
 		if lost++; len(c.state.Queue) < before {
@@ -60,6 +67,27 @@ func (c *Client) flush(ctx context.Context) error {
 			return errors.New("license server: no agreement on this device's place in its stream; check in later")
 		}
 	}
+	return nil
+}
+
+// askAnew follows a check-in that was refused because the password has changed
+// since its ticket was given: the license key may hold the present one. Only what
+// a new handshake says is final. If it fails, the old ticket stays: it still
+// serves for reports. The new check-in goes to the end of the queue, where it
+// takes no number that a change before it was given.
+func (c *Client) askAnew(ctx context.Context, use *Use) error {
+	ctx, cancel := context.WithTimeout(ctx, c.options.Timeout)
+	defer cancel()
+	conn, err := Dial(ctx, c.key, protocol.UUID(c.state.UUID), Ticket{})
+	switch {
+	case final(err):
+		return err
+	case err != nil:
+		return fmt.Errorf("license server: %w", err)
+	}
+	c.greet(conn)
+	c.keep(conn)
+	c.state.Queue = append(c.state.Queue, Change{Kind: protocol.KindCheckIn, Use: use, Tag: random32()})
 	return nil
 }
 
@@ -93,12 +121,12 @@ func (c *Client) settle(ch *Change, a *protocol.Answer) error {
 		c.takeStream(a)
 		return c.takeGrant(a)
 	case protocol.KindRefused:
-		refusal := &Error{Code: a.Code, Item: string(a.ItemName)}
-		if a.Code != protocol.NotServing { // then nothing was decided
-			c.pop()
-			c.takeStream(a)
+		c.pop()
+		c.takeStream(a)
+		if a.Code == protocol.SeatFreed {
+			c.renewAt = time.Time{}
 		}
-		return refusal
+		return &Error{Code: a.Code, Item: string(a.ItemName)}
 	case protocol.KindAccepted:
 		return c.accepted(ch, a)
 	case protocol.KindOutOfStep: // the server's stream is shorter: it was restored

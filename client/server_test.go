@@ -7,7 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
+	"slices"
 	"time"
 
 	"muster/engine"
@@ -21,46 +21,78 @@ import (
 // testServer is a real server in this process, with a vendor and a license for
 // 100 devices and 1,000 scans.
 type testServer struct {
-	Key  string           // license key
-	Ring *license.KeyRing // the vendor's public key
-	Core *engine.Core
-	stop []func()
+	Key     string           // license key
+	Ring    *license.KeyRing // the vendor's public key
+	Core    *engine.Core
+	key     license.LicenseKey
+	main    *server.Server // the front that Key leads to
+	decider *server.Decider
+	config  server.Config // of its fronts
+	path    string
+	stop    []func() // in reverse
 }
 
 // startServer starts one in a temporary directory; it panics when it can't, so
 // that examples stay short.
-func startServer() *testServer {
-	s := &testServer{Ring: &license.KeyRing{}}
+func startServer() *testServer { return startServerAhead(0) }
+
+// startServerAhead starts one whose clock is ahead of the device's.
+func startServerAhead(ahead time.Duration) *testServer {
+	s := &testServer{Ring: &license.KeyRing{}, path: must(os.MkdirTemp("", "muster-client-"))}
+	s.atEnd(func() { os.RemoveAll(s.path) })
 	vendor := must(license.GenerateKey("Acme Inc", rand.Reader))
 	check(s.Ring.Add(vendor.Public()))
-	path := must(os.MkdirTemp("", "muster-client-"))
-	dir := must(storage.OpenDir(path))
+	dir := must(storage.OpenDir(s.path))
+	s.atEnd(func() { check(dir.Close()) })
 	identity := must(dir.LoadIdentity(license.BindKey, machine.Facts{}))
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	now := func() int64 { return time.Now().UnixNano() }
-	front := server.New(server.Config{
-		Listen: "127.0.0.1:0", Loops: 1, Now: now, Log: log,
-		Key:     must(protocol.NewHandshakeKey(identity.HandshakeKey[:])),
-		Tickets: must(server.OpenTicketKeys(filepath.Join(path, "tickets"), time.Now(), storage.WriteFile)),
-	})
-	check(front.Start())
+	now := func() int64 { return time.Now().Add(ahead).UnixNano() }
 	store := must(dir.Open(storage.Options{Log: log, Core: engine.Config{Server: identity.Public, Trusted: s.Ring, TokenKey: identity.TokenKey}}))
-	decider := server.NewDecider(server.DeciderConfig{
+	s.atEnd(func() { check(store.Close()) })
+	s.decider = server.NewDecider(server.DeciderConfig{
 		Core: store.Core, Journal: store.Journal, Checkpoint: store.Checkpoint, Now: now, Log: log, Loops: 1,
 		Sign: func(statement []byte) []byte { return ed25519.Sign(identity.SigningKey, statement) },
 	})
-	go decider.Run()
-	front.Serve(store.Core, decider)
+	go s.decider.Run()
+	s.atEnd(func() { check(s.decider.Stop()) })
 	s.Core = store.Core
-	s.stop = []func(){
-		func() { check(decider.Stop()) }, func() { check(front.Stop(context.Background())) },
-		func() { check(store.Close()) }, func() { check(dir.Close()) }, func() { os.RemoveAll(path) },
+	s.config = server.Config{
+		Listen: "127.0.0.1:0", Loops: 1, Now: now, Log: log, Key: must(protocol.NewHandshakeKey(identity.HandshakeKey[:])),
 	}
-	s.importLicense(vendor, identity.Public, decider, front.Addr().String())
+	s.main = s.front()
+	s.serve(s.main)
+	s.importLicense(vendor, identity.Public)
 	return s
 }
 
-func (s *testServer) importLicense(vendor license.PrivateKey, identity license.ServerIdentity, decider *server.Decider, addr string) {
+// noServer has what a client is made with, and no address.
+func noServer() *testServer {
+	s := &testServer{Ring: &license.KeyRing{}, key: license.LicenseKey{OrganizationID: "2001"}}
+	check(s.Ring.Add(must(license.GenerateKey("Acme Inc", rand.Reader)).Public()))
+	return s
+}
+
+func (s *testServer) atEnd(f func()) { s.stop = append(s.stop, f) }
+
+// front opens one more device port, with ticket keys of its own. Until serve it
+// answers 100, as a server does that is starting.
+func (s *testServer) front() *server.Server {
+	config := s.config
+	config.Tickets = must(server.OpenTicketKeys(must(os.MkdirTemp(s.path, "tickets"))+"/keys", time.Now(), storage.WriteFile))
+	f := server.New(config)
+	check(f.Start())
+	s.atEnd(func() { _ = f.Stop(context.Background()) }) // an error: the test stopped it
+	return f
+}
+
+func (s *testServer) serve(f *server.Server) { f.Serve(s.Core, s.decider) }
+
+// do edits the catalog, as an operator does.
+func (s *testServer) do(edit func(*engine.Core) error) {
+	check(s.decider.Do(context.Background(), edit))
+}
+
+func (s *testServer) importLicense(vendor license.PrivateKey, identity license.ServerIdentity) {
 	item := func(id, way, quota string) []license.Field {
 		return []license.Field{
 			{Name: "ItemId", Value: id}, {Name: "Product", Value: "Reader"}, {Name: "Modules", Value: "1D, QR"},
@@ -74,22 +106,27 @@ func (s *testServer) importLicense(vendor license.PrivateKey, identity license.S
 	file = must(license.Activate(file, []license.UUID{identity.UUID()}, time.Now().Unix()))
 	text := must(file.Sign(vendor))
 	var project *engine.Project
-	check(decider.Do(context.Background(), func(c *engine.Core) error {
+	s.do(func(c *engine.Core) error {
 		r, err := c.ImportLicense(text, engine.ImportTarget{NewProject: "Warehouse"})
 		if err == nil {
 			project = r.Project
 		}
 		return err
-	}))
-	s.Key = license.LicenseKey{
-		ProjectID: project.ID, OrganizationID: project.Organization,
-		Addresses: []license.Address{{Transport: "tcp", HostPort: addr, HandshakeKey: identity.HandshakeKey}},
-	}.String()
+	})
+	s.key = license.LicenseKey{
+		ProjectID: project.ID, OrganizationID: project.Organization, Addresses: []license.Address{s.at(s.main)},
+	}
+	s.Key = s.key.String()
+}
+
+// at is the address of a front.
+func (s *testServer) at(f *server.Server) license.Address {
+	return license.Address{Transport: "tcp", HostPort: f.Addr().String(), HandshakeKey: s.config.Key.Public()}
 }
 
 // Close ends it.
 func (s *testServer) Close() {
-	for _, f := range s.stop {
+	for _, f := range slices.Backward(s.stop) {
 		f()
 	}
 }
