@@ -25,7 +25,7 @@ type Item struct {
 	Description         string    `json:"description"`
 	State               string    `json:"state"`               // active, not yet effective, in grace, expired, revoked, suspended
 	Suspended           string    `json:"suspended,omitempty"` // why
-	Removed             bool      `json:"removed,omitempty"`   // the newest revision no longer has it; the terms are gone
+	Removed             bool      `json:"removed,omitempty"`   // the newest revision no longer has it; the terms are those it had
 	Product             string    `json:"product"`
 	Versions            []uint16  `json:"versions"`
 	Edition             string    `json:"edition"`
@@ -113,7 +113,7 @@ func itemView(catalog *engine.Catalog, i *engine.Item, now int64) Item {
 	for _, ordinal := range i.Projects {
 		view.Projects = append(view.Projects, catalog.Projects[ordinal].ID)
 	}
-	if !i.Removed {
+	if i.Product != "" { // else its license file can't be read, see Suspended
 		view.setTerms(i)
 	}
 	return view
@@ -139,7 +139,7 @@ func usageView(i *engine.Item) Usage {
 		Uses: i.Usage.Uses.Load(), Held: i.Usage.Held.Load(),
 		Authorizations: i.Usage.Authorizations.Load(), Reports: i.Usage.Reports.Load(),
 	}
-	if !i.Removed {
+	if i.Product != "" {
 		u.Limit = i.Limit()
 	}
 	return u

@@ -51,7 +51,7 @@ func (c *Core) applySeat(e *seatEffect) {
 	s := c.editSeat(e.place)
 	if c.live {
 		if s.item != 0 {
-			c.seatEnds(s.item, uint32(s.project), s.activeUntil, -int32(s.weight()))
+			c.seatEnds(s.item, uint32(s.project), s.activeUntil, -s.occupies())
 		}
 		c.countSeat(&e.seat)
 	}

@@ -223,27 +223,41 @@ func (c *Core) takeSeat(d *Decision, p *Project, m match) (st seat, new scope) {
 	at, before := seats.of(m.item.Ordinal, p.Ordinal)
 	if before == nil {
 		at = seats.free()
-		st = seat{item: m.item.Ordinal, project: uint16(p.Ordinal), activeUntil: c.second}
+		st = seat{item: m.item.Ordinal, project: uint16(p.Ordinal)}
 		new = c.firstIn(&d.Request.UUID, &st, func(place, *seat) bool { return true })
 	} else {
 		st = *before
-		st.flags &^= seatReleased | seatFreed
 	}
-	if heldAt, held := seats.held(m.item.Ordinal); m.holds && held != nil && held != before {
-		st.activeUntil = max(st.activeUntil, c.second)
-		c.setSeat(at, st)
-		at, st = heldAt, *held
-	}
-	until := c.activeUntil(m.item)
-	if m.holds {
-		until = max(until, st.activeUntil)
-	}
-	st.activeUntil = until
+	st.flags &^= seatReleased | seatFreed | seatBeside
 	if m.item.ChargeWay == license.ConcurrentInstance {
 		st.instances = uint16(max(1, d.Request.CheckIn.Instances))
+		c.shareInstances(&seats, at, &st)
 	}
+	until := c.activeUntil(m.item)
+	if heldAt, held := seats.held(m.item.Ordinal); m.holds {
+		until = max(until, held.activeUntil)
+		if held != before {
+			st.activeUntil, st.flags = until, st.flags|seatBeside
+			c.setSeat(at, st)
+			at, st = heldAt, *held
+		}
+	}
+	st.activeUntil = until
 	c.setSeat(at, st)
 	return st, new
+}
+
+// shareInstances gives the client's other places on an item the instances that
+// it asks for now: it has one number of them, whatever project it comes through.
+func (c *Core) shareInstances(seats *clientSeats, at place, st *seat) {
+	seats.each(func(p place, other *seat) bool {
+		if p != at && other.item == st.item && other.instances != st.instances {
+			same := *other
+			same.instances = st.instances
+			c.setSeat(p, same)
+		}
+		return true
+	})
 }
 
 // grant writes the leaf of a grant and the answer that will carry it.
@@ -280,7 +294,7 @@ func (c *Core) regrant(d *Decision, n uint32) {
 	seats := c.clientSeats(&d.Request.UUID)
 	p := c.catalog.project(d.Project)
 	if code := c.admit(p, d, c.device(n)); code != protocol.OK {
-		c.refuse(d, code, nil, n+1)
+		c.answerRefused(d, code, nil, n+1)
 		return
 	}
 	var held *Item
@@ -309,7 +323,7 @@ func (c *Core) release(d *Decision) {
 	seats := c.clientSeats(&r.UUID)
 	if at, st := seats.held(r.Item); st != nil {
 		ended := *st
-		ended.activeUntil, ended.flags = c.second, ended.flags|seatReleased
+		ended.flags |= seatReleased
 		c.setSeat(at, ended)
 	}
 	d.Reply = Reply{Kind: protocol.KindAccepted, Seq: r.Seq}

@@ -32,7 +32,7 @@ func (c *Core) applyReport(e *reportEffect) {
 	c.applyStep(&e.stepEffect)
 	s := c.editSeat(e.place)
 	if c.live && e.until != s.activeUntil {
-		w := int32(s.weight())
+		w := s.occupies()
 		c.seatEnds(e.item, e.project, s.activeUntil, -w)
 		c.seatEnds(e.item, e.project, e.until, w)
 	}

@@ -67,9 +67,14 @@ func (c *Core) decide(d *Decision) {
 	}
 }
 
-// refuse answers with a code and records the denial [STAT-4]. row is the
-// stream's, nil when the device has none.
+// refuse answers with a code and records the denial [STAT-4].
 func (c *Core) refuse(d *Decision, code protocol.Code, item *Item, stream uint32) {
+	c.answerRefused(d, code, item, stream)
+	c.Deny(d.Project, code, d.Reply.Detail.Item, d.Request.UUID)
+}
+
+// answerRefused answers with a code. stream is 0 when the device has none.
+func (c *Core) answerRefused(d *Decision, code protocol.Code, item *Item, stream uint32) {
 	a := &protocol.Answer{Kind: protocol.KindRefused, ID: d.Request.ID, Code: code}
 	if item != nil {
 		a.Item, a.ItemName = item.Ordinal, []byte(item.Name())
@@ -79,7 +84,6 @@ func (c *Core) refuse(d *Decision, code protocol.Code, item *Item, stream uint32
 		a.Seq, a.Stream, a.Token = row.lastSeq, stream, c.token(row, stream)
 	}
 	d.Reply.Detail = a
-	c.Deny(d.Project, code, a.Item, d.Request.UUID)
 }
 
 // Deny records a denial [STAT-4]: of a project and an item, 0 if they are not

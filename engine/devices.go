@@ -70,7 +70,7 @@ func (c *Core) Device(uuid [16]byte) (*DeviceView, error) {
 		if s.item != 0 {
 			v.Seats = append(v.Seats, SeatView{
 				Item: s.item, Project: uint32(s.project), ActiveUntil: int64(s.activeUntil),
-				LastUse: int64(s.lastDay) * 86400, Instances: uint32(s.instances), Held: s.activeUntil > c.second,
+				LastUse: int64(s.lastDay) * 86400, Instances: uint32(s.instances), Held: s.held(c.second),
 				Released: s.flags&seatReleased != 0, Freed: s.flags&seatFreed != 0,
 			})
 		}
@@ -143,7 +143,7 @@ func (c *Core) FreeSeat(uuid [16]byte, item uint32) error {
 	seats.each(func(at place, st *seat) bool { // every application of the device is told
 		if st.item == item {
 			freed := *st
-			freed.activeUntil, freed.flags = min(st.activeUntil, c.second), st.flags|seatFreed
+			freed.flags |= seatFreed
 			c.setSeat(at, freed)
 		}
 		return true

@@ -99,7 +99,8 @@ func (c *Core) takeOver(file *license.File, text []byte, before *License, target
 	}
 	c.addModules(file)
 	c.put(ObjectKey{ObjectLicense, ordinal}, &licenseObject{Text: string(text), Imported: c.now})
-	added := c.addItems(file, ordinal, project)
+	c.dropItems(file, ordinal)
+	added := c.addItems(file, ordinal, project, target != ImportTarget{})
 	if err := c.rebuild(); err != nil {
 		return nil, err
 	}
@@ -156,8 +157,10 @@ func (c *Core) addModules(file *license.File) {
 	}
 }
 
-// addItems gives new items an ordinal and appends them to the project.
-func (c *Core) addItems(file *license.File, licenseOrdinal uint32, project *Project) (added []uint32) {
+// addItems gives new items an ordinal and appends them to the project. Items
+// that the operator took out of all projects come back only to a project that
+// the import names.
+func (c *Core) addItems(file *license.File, licenseOrdinal uint32, project *Project, named bool) (added []uint32) {
 	o := project.object()
 	for i := range file.Items {
 		ordinal, known := c.itemOrdinal(licenseOrdinal, file.Items[i].ID)
@@ -166,13 +169,31 @@ func (c *Core) addItems(file *license.File, licenseOrdinal uint32, project *Proj
 			c.put(ObjectKey{ObjectItem, ordinal}, &itemObject{License: licenseOrdinal, ID: file.Items[i].ID})
 			added = append(added, ordinal)
 			c.rowOf(counterKey{item: ordinal})
-		} else if c.serves(ordinal) {
+		} else if c.serves(ordinal) || !named {
 			continue
 		}
 		o.Items = append(o.Items, ordinal)
 	}
 	c.put(ObjectKey{ObjectProject, project.Ordinal}, o)
 	return added
+}
+
+// dropItems keeps the last terms of known items that the file no longer has, and
+// forgets them of those that are back.
+func (c *Core) dropItems(file *license.File, licenseOrdinal uint32) {
+	for _, item := range c.catalog.Items {
+		if item == nil || item.License.Ordinal != licenseOrdinal {
+			continue
+		}
+		o := &itemObject{License: licenseOrdinal, ID: item.ID}
+		has := slices.ContainsFunc(file.Items, func(i license.Item) bool { return i.ID == item.ID })
+		if !has {
+			o.Dropped = &item.Item
+		}
+		if has == item.Removed {
+			c.put(ObjectKey{ObjectItem, item.Ordinal}, o)
+		}
+	}
 }
 
 // serves says whether an item is in any project.

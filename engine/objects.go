@@ -45,6 +45,9 @@ type (
 	itemObject struct {
 		License uint32 `json:"license"`
 		ID      string `json:"id"`
+		// Dropped are the terms of an item that the file no longer has, so that
+		// who asks for its product is told 113 and not 106.
+		Dropped *license.Item `json:"dropped,omitempty"`
 	}
 	projectObject struct {
 		ID           string        `json:"id"`
@@ -197,17 +200,21 @@ func (c *Core) readItems(cat *Catalog) error {
 			return
 		}
 		item := &Item{Ordinal: ordinal, License: cat.Licenses[i], Usage: c.usage(ordinal)}
-		c.fillItem(item, v.ID, cat.Modules)
+		c.fillItem(item, v, cat.Modules)
 		cat.Items[ordinal] = item
 	})
 }
 
 // fillItem takes the item's terms from its license file.
-func (c *Core) fillItem(item *Item, id string, modules []string) {
+func (c *Core) fillItem(item *Item, v *itemObject, modules []string) {
 	file := item.License.File
-	n := slices.IndexFunc(file.Items, func(i license.Item) bool { return i.ID == id })
+	n := slices.IndexFunc(file.Items, func(i license.Item) bool { return i.ID == v.ID })
 	if n < 0 {
-		item.ID, item.Removed = id, true
+		item.Removed = true
+		if v.Dropped != nil {
+			item.Item = *v.Dropped
+		}
+		item.ID = v.ID
 		return
 	}
 	item.Item = file.Items[n]

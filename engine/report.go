@@ -31,8 +31,8 @@ func (c *Core) report(d *Decision) {
 // was granted at some time.
 func (c *Core) reportSeat(row *deviceRow, d *Decision) (place, *seat) {
 	r := &d.Request
-	if row.flags&flagSecondary == 0 && row.seat.item == r.Item && uint32(row.seat.project) == d.Project && r.Item != 0 {
-		return place(r.Stream - 1), &row.seat
+	if first := &row.seat; row.flags&flagSecondary == 0 && first.item == r.Item && uint32(first.project) == d.Project && first.flags&seatEnded == 0 && r.Item != 0 {
+		return place(r.Stream - 1), first
 	}
 	if r.Item == 0 {
 		return 0, nil

@@ -36,7 +36,7 @@ const (
 // ended, so that late reports find the item that granted it.
 type seat struct {
 	item        uint32 // ordinal, 0: free place
-	activeUntil uint32 // unix seconds; the seat is held while now is below
+	activeUntil uint32 // unix seconds, end of the grant; the seat is held until then unless its flags end it
 	days        uint32 // bit n: a report counted on the day lastDay - n
 	lastDay     uint16 // newest day a report counted
 	project     uint16 // ordinal
@@ -49,6 +49,10 @@ const (
 	seatUsed     = 1 << iota // a report came: first use is past [DEV-1]
 	seatReleased             // given back by the device [CLI-6]
 	seatFreed                // freed by the operator [DEV-4]
+	seatBeside               // no seat: granted while the client holds one through another project
+
+	// seatEnded are those with which a seat is not held, though its grant may last.
+	seatEnded = seatReleased | seatFreed | seatBeside
 )
 
 // seatRow holds further seats of one client UUID.

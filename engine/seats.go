@@ -45,7 +45,7 @@ func (s *clientSeats) of(item, project uint32) (at place, st *seat) {
 
 // held finds the seat that the client holds on an item now, nil if it holds none.
 func (s *clientSeats) held(item uint32) (at place, st *seat) {
-	return s.find(func(st *seat) bool { return st.item == item && st.activeUntil > s.core.second })
+	return s.find(func(st *seat) bool { return st.item == item && st.held(s.core.second) })
 }
 
 // onItem finds the client's first place on an item.
@@ -53,8 +53,10 @@ func (s *clientSeats) onItem(item uint32) (at place, st *seat) {
 	return s.find(func(st *seat) bool { return st.item == item })
 }
 
-// idle says that a place can be given to another item: its seat ended so long
-// ago that no report can name it any more, and its days are over [SLOT-1].
+func (st *seat) held(now uint32) bool { return st.activeUntil > now && st.flags&seatEnded == 0 }
+
+// idle says that a place can be given to another item: its grant ended so long
+// ago that no device keeps a report under it, and its days are over [SLOT-1].
 func (st *seat) idle(now uint32) bool {
 	return st.item == 0 || st.activeUntil+LateSeconds < now && (uint32(st.lastDay)+2)*86400+LateSeconds < now
 }

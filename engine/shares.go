@@ -110,7 +110,7 @@ func (c *Core) pass() {
 // countSeat enters a seat that was loaded.
 func (c *Core) countSeat(s *seat) {
 	if s.item != 0 {
-		c.seatEnds(s.item, uint32(s.project), s.activeUntil, int32(s.weight()))
+		c.seatEnds(s.item, uint32(s.project), s.activeUntil, s.occupies())
 	}
 }
 

@@ -15,6 +15,14 @@ type slotKey struct {
 // instances, or one.
 func (s *seat) weight() uint32 { return max(1, uint32(s.instances)) }
 
+// occupies is the seat's weight among the held ones until its grant ends.
+func (s *seat) occupies() int32 {
+	if s.flags&seatEnded != 0 {
+		return 0
+	}
+	return int32(s.weight())
+}
+
 // bySlot says whether the item counts devices or instances a slot and draws what
 // is above its quota from a budget [CDEV-1], [INST-2].
 func (i *Item) bySlot() bool {

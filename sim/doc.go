@@ -1,0 +1,2 @@
+// Package sim tests the licensing rules.
+package sim
