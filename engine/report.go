@@ -31,7 +31,7 @@ func (c *Core) report(d *Decision) {
 // was granted at some time.
 func (c *Core) reportSeat(row *deviceRow, d *Decision) (place, *seat) {
 	r := &d.Request
-	if first := &row.seat; row.flags&flagSecondary == 0 && first.item == r.Item && uint32(first.project) == d.Project && first.flags&seatEnded == 0 && r.Item != 0 {
+	if first := &row.seat; first.item == r.Item && uint32(first.project) == d.Project && row.flags&flagSecondary == 0 && first.held(c.second) && r.Item != 0 {
 		return place(r.Stream - 1), first
 	}
 	if r.Item == 0 {

@@ -123,11 +123,12 @@ func modelTerms() map[string]map[string]string {
 		"scans":     item("A", "scan", "3000", "OfflineFor", "2d"),
 		"pages":     item("A", "page", "500", "Expiry", "2026-12-20", "Grace", "2d"),
 		"days":      item("B", "device-daily", "5"),
+		"moredays":  item("B", "device-daily", "3", "Tolerance", "0"),
 		"months":    item("B", "device-monthly", "4", "Tolerance", "30", "Expiry", "2027-02-01"),
 		"years":     item("B", "device-yearly", "2", "Versions", "7"),
 		"quarters":  item("C", "device-quarterly", "6", "Start", "2026-11-24"),
-		"slots":     item("D", "concurrent-device", "2", "OveruseBudget", "60"),
-		"instances": item("D", "concurrent-instance", "6", "OveruseBudget", "200", "Deployment", "server"),
+		"slots":     item("D", "concurrent-device", "2", "OveruseBudget", "20"),
+		"instances": item("D", "concurrent-instance", "6", "OveruseBudget", "60", "Deployment", "server"),
 		"servers":   item("E", "server", "2", "ActiveTime", "20m"),
 	}
 }
@@ -273,10 +274,13 @@ func (m *model) run(steps int) {
 	m.compare()
 }
 
-// passTime lets the wall clock go on, at times back or far ahead.
+// passTime lets the wall clock go on, at times back or far ahead, or to the very
+// second in which something begins or ends.
 func (m *model) passTime() {
 	switch n := m.r.IntN(1000); {
+	case n < 480:
 	case n < 500:
+		m.wall = m.boundary()
 	case n < 900:
 		m.wall += m.r.Int64N(60)
 	case n < 985:
@@ -290,6 +294,21 @@ func (m *model) passTime() {
 	default:
 		m.wall += m.r.Int64N(40 * 86400)
 	}
+}
+
+// boundary is a second in the next two days at which a slot, a seat, an item or
+// its grace ends.
+func (m *model) boundary() int64 {
+	seconds := []int64{(m.wall/180 + 1) * 180, (m.wall/3600 + 1) * 3600, (m.wall/86400 + 1) * 86400}
+	for _, i := range m.naive.items {
+		seconds = append(seconds, i.start, i.expiry, i.over)
+	}
+	for _, s := range m.naive.seats {
+		seconds = append(seconds, s.until)
+	}
+	seconds = slices.DeleteFunc(seconds, func(s int64) bool { return s <= m.wall || s > m.wall+2*86400 })
+	slices.Sort(seconds) // maps have no order, and a seed has to repeat
+	return seconds[m.r.IntN(len(seconds))]
 }
 
 func (m *model) traffic() {
@@ -412,6 +431,8 @@ func (m *model) report(d *modelDevice) {
 			slot -= m.r.Int64N(15_000)
 		case 1:
 			slot += m.r.Int64N(4)
+		case 2: // the oldest that counts in its own slot, and its neighbours
+			slot = m.wall/180 - 30*480 + m.r.Int64N(3) - 1
 		}
 		r.Lines = append(r.Lines, protocol.Line{Slot: uint32(slot), Count: m.r.Uint32N(4)})
 	}
