@@ -134,7 +134,7 @@ func TestOpenConnectionFailsOver(t *testing.T) {
 			if c.Address() != second.Addr().String() || s.uses(2) != 2 {
 				t.Errorf("connected to %q, %d scans counted; want the standby and 2", c.Address(), s.uses(2))
 			}
-			if second.Stats.Unsealed.Load() != 1 || second.Stats.Handshakes.Load() != 1 {
+			if second.Stats.UnknownTickets.Load() != 1 || second.Stats.Handshakes.Load() != 1 {
 				t.Error("the standby was to refuse the main's ticket and to give its own")
 			}
 		})

@@ -70,7 +70,7 @@ func rejecting(reason byte) func(net.Conn) {
 
 var (
 	stubKey    = must(protocol.NewHandshakeKey(bytes.Repeat([]byte{7}, 32)))
-	stubTicket = protocol.MakeTicket(1, uint32(time.Now().Add(time.Hour).Unix()), 1, 1, [8]byte{})
+	stubTicket = protocol.MakeTicket(&[32]byte{}, 1, uint32(time.Now().Add(time.Hour).Unix()), 1, 1, [8]byte{})
 	stubKeys   = protocol.Keys{Up: [16]byte{1}, Down: [16]byte{2}}
 )
 

@@ -142,6 +142,9 @@ func (c *Core) changePassword(o *projectObject, password string, grace int64) er
 	if len(password) > 128 {
 		return editError(ErrInvalid, "session password of %d bytes: at most 128", len(password))
 	}
+	if o.Generation == passwordsMax {
+		return editError(ErrConflict, "the session password was changed %d times and can't be changed any more: make another project", passwordsMax-1)
+	}
 	if grace < 0 {
 		return editError(ErrInvalid, "grace of %d seconds for the old password: expected 0 or more", grace)
 	}

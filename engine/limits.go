@@ -23,6 +23,9 @@ const (
 	// had: rows hold their ordinals in 16 bits, and none is used twice.
 	ProjectsMax = 1<<16 - 1
 	ItemsMax    = 1<<16 - 1
+	// passwordsMax bounds a project's password generations: tickets carry them in
+	// 16 bits.
+	passwordsMax = 1<<16 - 1
 	// CounterRowsMax bounds the rows of counters, 1 GiB. Beyond it new series are
 	// not recorded; quotas and totals are.
 	CounterRowsMax = 1 << 24

@@ -225,11 +225,15 @@ func FuzzTicket(f *testing.F) {
 			return
 		}
 		key, ticket := [32]byte(data), Ticket(data[32:])
-		again := MakeTicket(ticket.Epoch(), ticket.Expires(), ticket.Project(), ticket.PasswordGeneration(), [8]byte(ticket[16:]))
-		if again != ticket {
+		again := MakeTicket(&key, ticket.Epoch(), ticket.Expires(), uint16(ticket.Project()), uint16(ticket.PasswordGeneration()), [8]byte(ticket[12:]))
+		if [ticketTagAt]byte(again[:]) != [ticketTagAt]byte(ticket[:]) || !again.Genuine(&key) {
 			t.Fatalf("%x is taken apart and put together as %x", ticket, again)
 		}
-		want, err := hkdf.Expand(sha256.New, key[:], ticketInfo+string(ticket[:]), 32)
+		tag, err := hkdf.Expand(sha256.New, key[:], ticketTagInfo+string(ticket[:ticketTagAt]), 32)
+		if err != nil || ticket.Genuine(&key) != bytes.Equal(tag[:4], ticket[ticketTagAt:]) {
+			t.Fatalf("%x: genuine %v, its tag is %x", ticket, ticket.Genuine(&key), tag[:4])
+		}
+		want, err := hkdf.Expand(sha256.New, key[:], ticketKeysInfo+string(ticket[:]), 32)
 		if err != nil {
 			t.Fatal(err)
 		}

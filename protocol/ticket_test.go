@@ -11,12 +11,29 @@ import (
 )
 
 func TestTicketFields(t *testing.T) {
-	ticket := MakeTicket(0x01020304, 0x05060708, 0x090a0b0c, 0x0d0e0f10, [8]byte{0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18})
-	if got := hex.EncodeToString(ticket[:]); got != "0102030405060708090a0b0c0d0e0f101112131415161718" {
-		t.Errorf("the ticket is %s", got)
+	ticket := MakeTicket(&exampleTicketKey, 0x01020304, 0x05060708, 0x090a, 0x0b0c, [8]byte{0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18})
+	if got := hex.EncodeToString(ticket[:20]); got != "0102030405060708090a0b0c1112131415161718" {
+		t.Errorf("the ticket begins with %s", got)
 	}
-	if ticket.Epoch() != 0x01020304 || ticket.Expires() != 0x05060708 || ticket.Project() != 0x090a0b0c || ticket.PasswordGeneration() != 0x0d0e0f10 {
+	if ticket.Epoch() != 0x01020304 || ticket.Expires() != 0x05060708 || ticket.Project() != 0x090a || ticket.PasswordGeneration() != 0x0b0c {
 		t.Errorf("epoch %x, expires %x, project %x, password generation %x", ticket.Epoch(), ticket.Expires(), ticket.Project(), ticket.PasswordGeneration())
+	}
+}
+
+// A ticket that was altered in any bit, or made under another key, is not genuine.
+func TestTicketTag(t *testing.T) {
+	if !exampleTicket.Genuine(&exampleTicketKey) {
+		t.Error("the genuine one is refused")
+	}
+	if exampleTicket.Genuine(&[32]byte{1}) {
+		t.Error("it is genuine under another key")
+	}
+	for bit := range TicketBytes * 8 {
+		altered := exampleTicket
+		altered[bit/8] ^= 1 << (bit % 8)
+		if altered.Genuine(&exampleTicketKey) {
+			t.Errorf("bit %d altered, and it is genuine", bit)
+		}
 	}
 }
 
@@ -32,7 +49,7 @@ func TestDeriveKeysIsHKDF(t *testing.T) { // RFC 5869 §2.3
 		for i := range ticket {
 			ticket[i] = byte(rng.Uint32())
 		}
-		want, err := hkdf.Expand(sha256.New, key[:], ticketInfo+string(ticket[:]), 32)
+		want, err := hkdf.Expand(sha256.New, key[:], ticketKeysInfo+string(ticket[:]), 32)
 		if err != nil {
 			t.Fatal(err)
 		}

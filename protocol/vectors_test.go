@@ -61,9 +61,9 @@ func goldenVectors(t *testing.T, name string, vectors any) {
 func TestTicketVectors(t *testing.T) {
 	keys := DeriveKeys(&exampleTicketKey, &exampleTicket)
 	goldenVectors(t, "ticket", object{
-		"ticket_key": octets(exampleTicketKey[:]), "ticket": octets(exampleTicket[:]), "info": ticketInfo,
+		"ticket_key": octets(exampleTicketKey[:]), "ticket": octets(exampleTicket[:]), "keys_info": ticketKeysInfo, "tag_info": ticketTagInfo,
 		"epoch": exampleTicket.Epoch(), "expires": exampleTicket.Expires(), "project": exampleTicket.Project(),
-		"password_generation": exampleTicket.PasswordGeneration(), "random": octets(exampleTicket[16:]),
+		"password_generation": exampleTicket.PasswordGeneration(), "random": octets(exampleTicket[12:20]), "tag": octets(exampleTicket[20:]),
 		"up_key": octets(keys.Up[:]), "down_key": octets(keys.Down[:]),
 	})
 }

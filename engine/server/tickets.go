@@ -91,20 +91,25 @@ func (t *TicketKeys) issue(now time.Time, project, generation uint32) (protocol.
 	newest := &keys[len(keys)-1]
 	var random [8]byte
 	rand.Read(random[:])
-	ticket := protocol.MakeTicket(newest.Epoch, uint32(now.Add(TicketLife).Unix()), project, generation, random)
-	return ticket, protocol.DeriveKeys((*[32]byte)(newest.Key), &ticket)
+	key := (*[32]byte)(newest.Key)
+	ticket := protocol.MakeTicket(key, newest.Epoch, uint32(now.Add(TicketLife).Unix()), uint16(project), uint16(generation), random)
+	return ticket, protocol.DeriveKeys(key, &ticket)
 }
 
 // open derives the keys of a ticket that a client presents; ok is false when it
-// has expired or its key is gone.
+// has expired, its key is gone, or no server with that key made it: then it
+// cost one derivation, and nothing was allocated.
 func (t *TicketKeys) open(now int64, ticket *protocol.Ticket) (k protocol.Keys, ok bool) {
 	if int64(ticket.Expires()) <= now {
 		return k, false
 	}
 	keys := *t.keys.Load()
 	for i := range keys {
-		if keys[i].Epoch == ticket.Epoch() {
-			return protocol.DeriveKeys((*[32]byte)(keys[i].Key), ticket), true
+		if key := (*[32]byte)(keys[i].Key); keys[i].Epoch == ticket.Epoch() {
+			if !ticket.Genuine(key) {
+				return k, false
+			}
+			return protocol.DeriveKeys(key, ticket), true
 		}
 	}
 	return k, false
