@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	"time"
 
 	"muster/client"
+	"muster/datagram"
 	"muster/license"
 	"muster/protocol"
 )
@@ -63,6 +65,8 @@ const (
 	deep1   = "report, 1 a record, 50 × depth 128"
 	shallow = "report, 1,000 × depth 1"
 	echoed  = "bare gnet echo, 1,000 × depth 1"
+	byUDP   = "report by UDP, 50 sockets × 16"
+	udpEcho = "bare recvmmsg echo, 50 sockets × 16"
 )
 
 // Run measures and prints medians.
@@ -100,6 +104,7 @@ func (c *Canonical) rounds(ctx context.Context, server *Server) (map[string][]Re
 	}{
 		{deep16, Load{Devices: c.Devices, Conns: 50, Depth: 128, PerRecord: 16, Uses: []client.Use{use}, Module: "QR"}},
 		{deep1, Load{Devices: c.Devices, Conns: 50, Depth: 128, PerRecord: 1, Uses: []client.Use{use}, Module: "QR"}},
+		{byUDP, Load{Devices: c.Devices, Conns: 50, Depth: 16, PerRecord: 1, UDP: true, Uses: []client.Use{use}, Module: "QR"}},
 		{shallow, Load{Devices: c.Devices, Conns: 1000, Depth: 1, PerRecord: 1, Uses: []client.Use{use}, Module: "QR"}},
 	}
 	results := map[string][]Result{}
@@ -112,12 +117,14 @@ func (c *Canonical) rounds(ctx context.Context, server *Server) (map[string][]Re
 			results[l.name] = append(results[l.name], r)
 			c.progress(round, r)
 		}
-		r, err := c.measureEcho(ctx)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", echoed, err)
+		for name, measure := range map[string]func(context.Context) (Result, error){echoed: c.measureEcho, udpEcho: c.measureUDPEcho} {
+			r, err := measure(ctx)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", name, err)
+			}
+			results[name] = append(results[name], r)
+			c.progress(round, r)
 		}
-		results[echoed] = append(results[echoed], r)
-		c.progress(round, r)
 	}
 	return results, nil
 }
@@ -169,16 +176,25 @@ func recordSizes() (request, reply int) {
 	return protocol.RequestOverhead + len(protocol.AppendRequest(nil, &r)), protocol.ReplyOverhead + len(protocol.AppendAnswer(nil, &a))
 }
 
-// measureEcho does with the bare echo what the shallow load does with the server.
-func (c *Canonical) measureEcho(ctx context.Context) (Result, error) {
-	request, reply := recordSizes()
+// echo starts a bare echo as a process of its own and returns where it listens.
+func (c *Canonical) echo(kind string, sizes ...int) (*Child, string, error) {
+	args := []string{kind}
+	for _, n := range sizes {
+		args = append(args, fmt.Sprint(n))
+	}
 	var addr string
-	cmd := exec.Command(c.Self, "echo", fmt.Sprint(request), fmt.Sprint(reply))
-	child, err := startChild(cmd, serverCPU, func(line string) bool {
+	child, err := startChild(exec.Command(c.Self, args...), serverCPU, func(line string) bool {
 		text, up := strings.CutPrefix(line, "ready ")
 		addr = text
 		return up
 	})
+	return child, addr, err
+}
+
+// measureEcho does with the bare echo what the shallow load does with the server.
+func (c *Canonical) measureEcho(ctx context.Context) (Result, error) {
+	request, reply := recordSizes()
+	child, addr, err := c.echo("echo", request, reply)
 	if err != nil {
 		return Result{}, err
 	}
@@ -190,18 +206,78 @@ func (c *Canonical) measureEcho(ctx context.Context) (Result, error) {
 		}
 		defer conns[i].Close()
 	}
+	return c.clock(ctx, echoed, child, len(conns), func(run context.Context, i int, h *Histogram) uint64 {
+		return pingPong(run, conns[i], request, reply, h)
+	})
+}
+
+// measureUDPEcho does with the bare echo what the load by UDP does with the server.
+func (c *Canonical) measureUDPEcho(ctx context.Context) (Result, error) {
+	request, reply := recordSizes()
+	child, addr, err := c.echo("udp-echo", reply)
+	if err != nil {
+		return Result{}, err
+	}
+	defer child.Kill()
+	to, err := netip.ParseAddrPort(addr)
+	if err != nil {
+		return Result{}, err
+	}
+	sockets := make([]*datagram.Socket, 50)
+	for i := range sockets {
+		if sockets[i], err = datagram.Listen("127.0.0.1:0", false); err != nil {
+			return Result{}, err
+		}
+		defer sockets[i].Close()
+	}
+	return c.clock(ctx, udpEcho, child, len(sockets), func(run context.Context, i int, h *Histogram) uint64 {
+		return volley(run, sockets[i], datagram.PeerOf(to), make([]byte, request), 16, h)
+	})
+}
+
+// clock runs loads on a child beside each other for the time of one measurement.
+func (c *Canonical) clock(ctx context.Context, name string, child *Child, loads int, load func(run context.Context, i int, h *Histogram) uint64) (Result, error) {
 	run, cancel := context.WithTimeout(ctx, c.Time)
 	defer cancel()
 	cpu, began := child.CPU(), time.Now()
 	h := NewHistogram()
 	var n atomic.Uint64
 	var wg sync.WaitGroup
-	for _, conn := range conns {
-		wg.Go(func() { n.Add(pingPong(run, conn, request, reply, h)) })
+	for i := range loads {
+		wg.Go(func() { n.Add(load(run, i, h)) })
 	}
 	wg.Wait()
 	_, q := h.Quantiles(50, 99)
-	return Result{Name: echoed, Requests: n.Load(), Seconds: time.Since(began).Seconds(), CPU: child.CPU() - cpu, P50: q[0], P99: q[1]}, nil
+	return Result{Name: name, Requests: n.Load(), Seconds: time.Since(began).Seconds(), CPU: child.CPU() - cpu, P50: q[0], P99: q[1]}, nil
+}
+
+// volley keeps so many datagrams outstanding until ctx ends.
+func volley(ctx context.Context, socket *datagram.Socket, to datagram.Peer, request []byte, outstanding int, h *Histogram) (n uint64) {
+	out, in := make([]datagram.Packet, outstanding), make([]datagram.Packet, datagram.Max)
+	for i := range out {
+		out[i] = datagram.Packet{Data: request, Peer: to}
+	}
+	for i := range in {
+		in[i].Data = make([]byte, datagram.Size)
+	}
+	for send := outstanding; ctx.Err() == nil; {
+		began := time.Now()
+		if socket.Write(out[:send]) != nil || socket.SetReadDeadline(began.Add(lossTime)) != nil {
+			return n
+		}
+		got, err := socket.Read(in)
+		if err != nil { // all were lost
+			send = outstanding
+			continue
+		}
+		for i := range in[:got] {
+			h.Observe(time.Since(began))
+			in[i].Data = in[i].Data[:datagram.Size]
+		}
+		n += uint64(got)
+		send = got
+	}
+	return n
 }
 
 // pingPong sends a request and waits for its reply until ctx ends.
@@ -224,7 +300,7 @@ func pingPong(ctx context.Context, conn net.Conn, request, reply int, h *Histogr
 func (c *Canonical) print(results map[string][]Result) {
 	w := tabwriter.NewWriter(c.Out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(w, "\nmedians of %d\tserver CPU each\trate\tp50\tp99\t\n", c.Rounds)
-	for _, name := range []string{deep16, deep1, shallow, echoed} {
+	for _, name := range []string{deep16, deep1, shallow, echoed, byUDP, udpEcho} {
 		rs := results[name]
 		fmt.Fprintf(w, "%s\t%.3f µs\t%.0f/s\t%v\t%v\t\n", name,
 			median(rs, func(r Result) float64 { return us(r.PerRequest()) }), median(rs, func(r Result) float64 { return r.Rate() }),
@@ -232,12 +308,21 @@ func (c *Canonical) print(results map[string][]Result) {
 			time.Duration(median(rs, func(r Result) float64 { return float64(r.P99) })))
 	}
 	w.Flush()
-	ratios := make([]float64, c.Rounds)
+	fmt.Fprintf(c.Out, "\n1,000 × depth 1 against the bare echo: %.2f × its CPU\n", ratio(results[shallow], results[echoed], (*Result).cost))
+	fmt.Fprintf(c.Out, "UDP against the bare echo: %.2f × its rate, %.2f × its CPU\n",
+		ratio(results[byUDP], results[udpEcho], (*Result).Rate), ratio(results[byUDP], results[udpEcho], (*Result).cost))
+}
+
+func (r *Result) cost() float64 { return us(r.PerRequest()) }
+
+// ratio is the median over the rounds of a figure against another's in the same round.
+func ratio(a, b []Result, of func(*Result) float64) float64 {
+	ratios := make([]float64, len(a))
 	for i := range ratios {
-		ratios[i] = float64(results[shallow][i].PerRequest()) / float64(results[echoed][i].PerRequest())
+		ratios[i] = of(&a[i]) / of(&b[i])
 	}
 	slices.Sort(ratios)
-	fmt.Fprintf(c.Out, "\n1,000 × depth 1 against the bare echo: %.2f × its CPU\n", ratios[len(ratios)/2])
+	return ratios[len(ratios)/2]
 }
 
 func median(rs []Result, of func(Result) float64) float64 {

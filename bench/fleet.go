@@ -18,10 +18,11 @@ import (
 
 // Load is the shape of a fleet's traffic.
 type Load struct {
-	Devices   int // in all, spread over the connections
-	Conns     int // TCP connections
-	Depth     int // requests outstanding on each connection, unless Rate is set
-	PerRecord int // messages in a sealed record
+	Devices   int  // in all, spread over the connections
+	Conns     int  // TCP connections
+	Depth     int  // requests outstanding on each connection, unless Rate is set
+	PerRecord int  // messages in a sealed record
+	UDP       bool // each record is a datagram
 	// Rate is the fleet's requests per second, sent on schedule whether answers
 	// come or not; 0 sends the next request when one is answered.
 	Rate float64
@@ -45,6 +46,7 @@ func (l *Load) check() error {
 	fault(l.Conns < 1 || l.Conns > 60_000, "%d connections: expected 1 to 60000", l.Conns)
 	fault(l.Depth < 1 || l.Depth > 4096, "depth %d: expected 1 to 4096", l.Depth)
 	fault(l.PerRecord < 1 || l.PerRecord > min(l.Depth, 256), "%d messages a record: expected 1 to the depth, at most 256", l.PerRecord)
+	fault(l.UDP && l.PerRecord > 8, "%d messages a record: a datagram has room for 8 reports", l.PerRecord)
 	fault(l.Devices < l.Conns*l.Depth, "%d devices: every connection needs at least as many as its depth, %d in all", l.Devices, l.Conns*l.Depth)
 	fault(len(l.Uses) == 0, "no use: say what devices ask for")
 	return errors.Join(faults...)
@@ -156,11 +158,15 @@ func (f *Fleet) Outstanding() (n int) {
 }
 
 // CheckIn checks every device in, once, all at the same time. The latencies of
-// this rush are not kept.
+// this rush are not kept. First contact is TCP; a load by UDP goes over to
+// datagrams then.
 func (f *Fleet) CheckIn(ctx context.Context) error {
-	return f.each(func(g *gateway) error {
+	return f.each(func(g *gateway) (err error) {
 		defer g.latency.Reset()
-		return g.closedLoop(ctx, len(g.devices), 1)
+		if err = g.closedLoop(ctx, len(g.devices), 1); err == nil && f.load.UDP {
+			g.conn, err = overUDP(g.conn)
+		}
+		return err
 	})
 }
 

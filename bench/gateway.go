@@ -2,19 +2,20 @@ package bench
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
 	"sync"
 	"time"
 
-	"muster/client"
+	"muster/license"
 	"muster/protocol"
 )
 
 // gateway is one connection and the devices behind it.
 type gateway struct {
 	fleet *Fleet
-	conn  *client.Conn
+	conn  link
 
 	mu      sync.Mutex // writer and reader of an open loop
 	devices []device
@@ -32,7 +33,8 @@ type gateway struct {
 	asks    []*protocol.CheckIn
 }
 
-// flight is a request on its way; its number is the request id.
+// flight is a request on its way. The request id is its number in the low bits
+// and counts up above them, so that a late answer is told from the one awaited.
 type flight struct {
 	request protocol.Request
 	line    [1]protocol.Line
@@ -41,7 +43,15 @@ type flight struct {
 }
 
 // openFlights bounds what an open loop has outstanding on a connection.
-const openFlights = 4096
+const (
+	openFlights = 1 << flightBits
+	flightBits  = 12
+	landed      = 1<<32 - 1 // request id of a flight that is free
+)
+
+// checkInPadding makes a check-in by datagram long enough for a grant, and leaves
+// room for the check-in itself.
+const checkInPadding = protocol.MaxDatagram - 400
 
 // settleTime is how long the last answers may take after the end.
 const settleTime = 10 * time.Second
@@ -58,6 +68,7 @@ func newGateway(f *Fleet, devices int) *gateway {
 	g.flights = make([]flight, n)
 	for i := range g.flights {
 		g.free = append(g.free, uint32(i))
+		g.flights[i].request.ID = landed
 	}
 	for _, u := range f.load.Uses {
 		g.asks = append(g.asks, &protocol.CheckIn{
@@ -81,7 +92,9 @@ func (g *gateway) closedLoop(ctx context.Context, limit, renew int) error {
 		if len(g.free) == len(g.flights) {
 			return nil
 		}
-		if err := g.read(); err != nil {
+		if err := g.read(); errors.Is(err, errLost) {
+			g.resend()
+		} else if err != nil {
 			return err
 		}
 		if err := g.rest(ctx); err != nil {
@@ -159,7 +172,7 @@ func (g *gateway) request(due time.Time, renew int, fresh bool) *protocol.Reques
 	f := &g.flights[id]
 	f.device, f.due = d, due
 	g.sent++
-	g.compose(f, id, renew > 0 && mathrand.IntN(renew) == 0)
+	g.compose(f, id|uint32(g.sent)<<flightBits, renew > 0 && mathrand.IntN(renew) == 0)
 	return &f.request
 }
 
@@ -200,6 +213,9 @@ func (g *gateway) compose(f *flight, id uint32, checkIn bool) {
 	}
 	if checkIn || d.stream == 0 {
 		r.Kind, r.CheckIn = protocol.KindCheckIn, g.asks[d.use]
+		if _, udp := g.conn.(*datagrams); udp {
+			r.Padding = checkInPadding
+		}
 	} else {
 		f.line[0] = protocol.Line{Slot: slotNow(f.due), Module: d.module, Count: 1}
 		r.Lines = f.line[:]
@@ -225,24 +241,30 @@ func (g *gateway) settle(a *protocol.Answer, now time.Time) {
 	if a.Kind == protocol.KindPong {
 		return
 	}
-	f, told := &g.flights[a.ID], &g.fleet.Told
+	id := a.ID % openFlights
+	if int(id) >= len(g.flights) || g.flights[id].request.ID != a.ID {
+		return // it was answered before
+	}
+	f, told := &g.flights[id], &g.fleet.Told
 	if a.Kind == protocol.KindBusy {
 		told.Busy.Add(1)
-		g.again = append(g.again, a.ID)
+		g.again = append(g.again, id)
 		g.pause = max(g.pause, time.Duration(a.RetryAfter)*time.Millisecond)
 		return
 	}
 	g.latency.Observe(now.Sub(f.due))
 	d := &g.devices[f.device]
 	d.busy = false
-	g.free = append(g.free, a.ID)
-	switch report := f.request.Kind == protocol.KindReport; {
+	g.free = append(g.free, id)
+	item, report := f.request.Item, f.request.Kind == protocol.KindReport
+	f.request.ID = landed
+	switch {
 	case a.Kind == protocol.KindGranted:
 		told.Granted.Add(1)
 		g.granted(d, a)
 	case a.Kind == protocol.KindAccepted && report:
 		told.Reports.Add(1)
-		if i := g.items[f.request.Item]; i != nil {
+		if i := g.items[item]; i != nil {
 			i.Uses += uint64(f.line[0].Count)
 		}
 	case a.Kind == protocol.KindRefused:
@@ -256,6 +278,9 @@ func (g *gateway) granted(d *device, a *protocol.Answer) {
 	first := d.stream == 0
 	if first {
 		name := d.granted(a, g.fleet.load.Module)
+		if len(a.Certificate) > 0 {
+			g.asks[d.use].KnownCert = license.ProofID(a.Certificate)
+		}
 		if g.items[a.Item] == nil {
 			g.items[a.Item] = &ToldItem{Name: name}
 		}
@@ -329,7 +354,11 @@ func (g *gateway) readToEnd() error {
 		if done {
 			return nil
 		}
-		if err := g.read(); err != nil {
+		if err := g.read(); errors.Is(err, errLost) {
+			g.mu.Lock()
+			g.resend()
+			g.mu.Unlock()
+		} else if err != nil {
 			return err
 		}
 	}

@@ -33,6 +33,10 @@ type Conn struct {
 // Ticket resumes a session on a new connection without a handshake.
 type Ticket struct{ session *protocol.Session }
 
+// Session seals and opens records under the ticket, for who has a transport of
+// their own.
+func (t Ticket) Session() *protocol.Session { return t.session }
+
 // Valid says whether there is a ticket that has not expired yet.
 func (t Ticket) Valid(now time.Time) bool {
 	return t.session != nil && int64(t.session.Ticket.Expires()) > now.Unix()
@@ -109,6 +113,9 @@ func (c *Conn) handshake(server [32]byte, hello *protocol.Hello) error {
 	c.session, c.ServerTime = reply.Session(), reply.Time
 	return nil
 }
+
+// RemoteAddr is the server's end of the connection.
+func (c *Conn) RemoteAddr() net.Addr { return c.net.RemoteAddr() }
 
 // Ticket is what resumes this session.
 func (c *Conn) Ticket() Ticket { return Ticket{c.session} }

@@ -99,6 +99,7 @@ func DecodeAnswer(b []byte, a *Answer) (rest []byte, err error) {
 	case KindNoStream:
 		known = 3
 		a.Challenge = c.uint("challenge")
+	case KindTooLarge:
 	default:
 		c.fail("type")
 	}

@@ -56,6 +56,7 @@ var answerFields = map[uint8][]string{
 	KindPong:      {"type", "request id", "time"},
 	KindBusy:      {"type", "request id", "retry after"},
 	KindNoStream:  {"type", "request id", "challenge"},
+	KindTooLarge:  {"type", "request id"},
 }
 
 func answerFaultOf(message []byte) error {

@@ -73,6 +73,7 @@ func exampleAnswers() []example[Answer] {
 		{"busy", Answer{Kind: KindBusy, ID: 2, RetryAfter: 200}},
 		{"no stream", Answer{Kind: KindNoStream, ID: 2}},
 		{"no stream, ask again", Answer{Kind: KindNoStream, ID: 2, Challenge: 0xfedcba9876543210}},
+		{"too large for a datagram", Answer{Kind: KindTooLarge, ID: 2}},
 	}
 }
 

@@ -49,6 +49,7 @@ const (
 	KindPong      uint8 = 37
 	KindBusy      uint8 = 38
 	KindNoStream  uint8 = 39
+	KindTooLarge  uint8 = 40
 )
 
 // Limits a peer may rely on. Larger input is malformed.

@@ -32,6 +32,10 @@ type Request struct {
 	Lines []Line
 	// CheckIn is set for a check-in only.
 	CheckIn *CheckIn
+	// Padding makes a check-in longer by a last field of so many bytes that is
+	// skipped: an answer by datagram is never longer than its request. It is not
+	// read back.
+	Padding int
 }
 
 // Line is one count of a report [CLI-3].
@@ -196,7 +200,14 @@ func AppendRequest(dst []byte, r *Request) []byte {
 			dst = appendUint(dst, uint64(l.Count))
 		}
 	case KindCheckIn:
-		dst = appendCheckIn(appendChange(appendArray(dst, 18), r), r.CheckIn)
+		fields := 18
+		if r.Padding > 0 {
+			fields++
+		}
+		dst = appendCheckIn(appendChange(appendArray(dst, fields), r), r.CheckIn)
+		if r.Padding > 0 {
+			dst = appendBin(dst, make([]byte, r.Padding))
+		}
 	case KindRelease:
 		dst = appendChange(appendArray(dst, 8), r)
 		dst = appendUint(dst, uint64(r.Item))

@@ -27,8 +27,11 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
-	if len(args) == 3 && args[0] == "echo" {
+	switch {
+	case len(args) == 3 && args[0] == "echo":
 		return echo(args[1], args[2])
+	case len(args) == 2 && args[0] == "udp-echo":
+		return udpEcho(args[1])
 	}
 	self, err := os.Executable()
 	if err != nil {
@@ -58,13 +61,29 @@ func run(ctx context.Context, args []string) error {
 
 // echo runs the bare echo as a process of its own.
 func echo(request, reply string) error {
-	in, err := strconv.Atoi(request)
-	if err != nil || in < 1 {
-		return fmt.Errorf("echo: request size %q", request)
+	in, err := recordSize(request)
+	if err != nil {
+		return err
 	}
-	out, err := strconv.Atoi(reply)
-	if err != nil || out < 1 {
-		return fmt.Errorf("echo: reply size %q", reply)
+	out, err := recordSize(reply)
+	if err != nil {
+		return err
 	}
 	return (&peer.Echo{Request: in, Reply: out, Up: os.Stdout}).Run()
+}
+
+func udpEcho(reply string) error {
+	out, err := recordSize(reply)
+	if err != nil {
+		return err
+	}
+	return (&peer.UDPEcho{Reply: out, Up: os.Stdout}).Run()
+}
+
+func recordSize(text string) (int, error) {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		return 0, fmt.Errorf("echo: record size %q", text)
+	}
+	return n, nil
 }

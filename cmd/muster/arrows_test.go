@@ -17,15 +17,16 @@ var arrows = map[string][]string{
 	"protocol":                {},
 	"license":                 {},
 	"machine":                 {},
+	"datagram":                {},
 	"storage/journal":         {},
 	"storage/journal/simdisk": {"storage/journal"},
 	"engine":                  {"protocol", "license"},
-	"engine/server":           {"engine", "protocol"},
+	"engine/server":           {"datagram", "engine", "protocol"},
 	"storage":                 {"engine", "license", "machine", "storage/journal"},
 	"client":                  {"protocol", "license", "machine"},
 	"admin":                   {"engine", "license"},
-	"bench":                   {"client", "protocol", "license"},
-	"bench/peer":              {},
+	"bench":                   {"client", "datagram", "protocol", "license"},
+	"bench/peer":              {"datagram"},
 }
 
 // homes says where alone each large library is used.

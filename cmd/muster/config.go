@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"runtime"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -28,6 +29,7 @@ type serveConfig struct {
 	VendorKeys     []string
 	Binding        string
 	Loops          int
+	UDP            bool
 	ConnectionsMax int
 	DevicesMax     uint32
 	LogLevel       string
@@ -44,6 +46,7 @@ func (c *serveConfig) flags(f *pflag.FlagSet) {
 	f.StringSliceVar(&c.VendorKeys, "vendor-key", nil, "file with a vendor's public key to trust; may be given several times")
 	f.StringVar(&c.Binding, "binding", "hardware", "how a new server is bound: hardware, or key for containers and clusters")
 	f.IntVar(&c.Loops, "loops", server.LoopsDefault(), "event loops for devices")
+	f.BoolVar(&c.UDP, "udp", true, "serve devices by UDP too, on the same port")
 	f.IntVar(&c.ConnectionsMax, "connections-max", server.ConnectionsMax, "open device connections at most")
 	f.Uint32Var(&c.DevicesMax, "devices-max", 20_000_000, "devices that are remembered at most")
 	f.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")
@@ -174,4 +177,15 @@ func (c *serveConfig) keyRing() (*license.KeyRing, error) {
 		}
 	}
 	return ring, errors.Join(faults...)
+}
+
+// udpLoops is one socket for each event loop, where sockets can share a port.
+func (c *serveConfig) udpLoops() int {
+	switch {
+	case !c.UDP:
+		return 0
+	case runtime.GOOS == "linux":
+		return c.Loops
+	}
+	return 1
 }

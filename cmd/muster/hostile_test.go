@@ -83,41 +83,25 @@ func TestGarbageClosesTheConnection(t *testing.T) {
 	}
 }
 
-// sealed makes a record of raw bytes under a real ticket.
-func sealed(t *testing.T, w *world, key string, plain []byte) []byte {
-	t.Helper()
+// session makes a handshake under a license key.
+func (w *world) session(key string) *protocol.Session {
+	w.t.Helper()
 	parsed, err := license.ParseLicenseKey(key)
 	if err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
-	c, err := net.Dial("tcp", w.p.front.Addr().String())
+	c, err := client.Dial(w.t.Context(), parsed, protocol.UUID{}, client.Ticket{})
 	if err != nil {
-		t.Fatal(err)
+		w.t.Fatal(err)
 	}
 	defer c.Close()
-	hello, pending, err := protocol.AppendHello(nil, parsed.Addresses[0].HandshakeKey, &protocol.Hello{Project: parsed.ProjectID})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := c.Write(hello); err != nil {
-		t.Fatal(err)
-	}
-	rec := make([]byte, protocol.HeaderBytes, 1024)
-	if _, err := io.ReadFull(c, rec); err != nil {
-		t.Fatal(err)
-	}
-	_, size, err := protocol.Header(rec)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.ReadFull(c, rec[len(rec):size]); err != nil {
-		t.Fatal(err)
-	}
-	reply, err := pending.OpenReply(rec[:size])
-	if err != nil {
-		t.Fatal(err)
-	}
-	return reply.Session().FinishRequest(append(protocol.BeginRequest(nil), plain...), 0, &[protocol.NonceBytes]byte{1})
+	return c.Ticket().Session()
+}
+
+// sealed makes a record of raw bytes under a real ticket.
+func sealed(w *world, key string, plain []byte) []byte {
+	w.t.Helper()
+	return w.session(key).FinishRequest(append(protocol.BeginRequest(nil), plain...), 0, &[protocol.NonceBytes]byte{1})
 }
 
 func TestMalformedMessagesCloseTheConnection(t *testing.T) {
@@ -134,7 +118,7 @@ func TestMalformedMessagesCloseTheConnection(t *testing.T) {
 	}
 	for name, plain := range cases {
 		t.Run(name, func(t *testing.T) {
-			back := exchangeRaw(t, w.p.front.Addr().String(), sealed(t, w, key, plain))
+			back := exchangeRaw(t, w.p.front.Addr().String(), sealed(w, key, plain))
 			if !bytes.Equal(back, protocol.AppendReject(nil, protocol.RejectMalformed)) {
 				t.Errorf("answered %x, want a malformed reject", back)
 			}
@@ -146,7 +130,7 @@ func TestAlteredRecordIsRejected(t *testing.T) {
 	w := newWorld(t)
 	key := w.importItems(item("scans", "scan", "1000"))
 	ping := protocol.AppendRequest(nil, &protocol.Request{Kind: protocol.KindPing, ID: 1})
-	rec, addr := sealed(t, w, key, ping), w.p.front.Addr().String()
+	rec, addr := sealed(w, key, ping), w.p.front.Addr().String()
 	for _, at := range []int{protocol.HeaderBytes, protocol.HeaderBytes + 20, len(rec) - 30, len(rec) - 1} {
 		bad := bytes.Clone(rec)
 		bad[at] ^= 1

@@ -85,7 +85,7 @@ func (p *program) openFront() error {
 		return err
 	}
 	p.front = server.New(server.Config{
-		Listen: p.config.Listen, Loops: p.config.Loops, ConnectionsMax: p.config.ConnectionsMax,
+		Listen: p.config.Listen, Loops: p.config.Loops, UDPLoops: p.config.udpLoops(), ConnectionsMax: p.config.ConnectionsMax,
 		Key: key, Tickets: tickets, Now: wallClock, Log: p.log,
 	})
 	return p.front.Start()
@@ -108,7 +108,7 @@ func (p *program) recover() error {
 	p.decider = server.NewDecider(server.DeciderConfig{
 		Core: p.store.Core, Journal: p.store.Journal, Checkpoint: p.store.Checkpoint,
 		Sign: func(statement []byte) []byte { return ed25519.Sign(p.identity.SigningKey, statement) },
-		Now:  wallClock, Log: p.log, Loops: p.config.Loops, CheckpointIndex: p.store.CheckpointIndex,
+		Now:  wallClock, Log: p.log, Loops: p.config.Loops + p.config.udpLoops(), CheckpointIndex: p.store.CheckpointIndex,
 	})
 	go p.decider.Run()
 	p.admin.serving.Store(&serving{p.store.Core, p.decider, p.store})

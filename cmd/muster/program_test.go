@@ -47,7 +47,7 @@ func newWorldN(t *testing.T, devicesMax uint32) *world {
 	}
 	w.config = serveConfig{
 		Data: filepath.Join(dir, "data"), Listen: "127.0.0.1:0", Admin: "127.0.0.1:0", VendorKeys: []string{pub},
-		Binding: "key", Loops: 1, ConnectionsMax: 1000, DevicesMax: devicesMax, LogLevel: "error", LogFormat: "text",
+		Binding: "key", Loops: 1, UDP: true, ConnectionsMax: 1000, DevicesMax: devicesMax, LogLevel: "error", LogFormat: "text",
 	}
 	w.start()
 	t.Cleanup(func() {

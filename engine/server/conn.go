@@ -3,11 +3,9 @@ package server
 import (
 	"context"
 	"net/netip"
-	"time"
 
 	"github.com/panjf2000/gnet/v2"
 
-	"muster/engine"
 	"muster/protocol"
 )
 
@@ -92,57 +90,21 @@ func (c *conn) request(rec []byte) bool {
 // messages decodes the messages of an opened record. What does not fit the
 // limits is answered busy at once.
 func (c *conn) messages(plain []byte) error {
-	b := c.loop.filling
-	ticket := &c.session.Ticket
-	busy := c.loop.out[:0]
-	serving := c.loop.server.ready.Load()
-	for n := 0; len(plain) > 0 || n == 0; n++ {
-		b.decisions = append(b.decisions, engine.Decision{Project: ticket.Project(), Generation: ticket.PasswordGeneration()})
-		d := &b.decisions[len(b.decisions)-1]
-		rest, err := b.decoder.Request(plain, &d.Request)
-		if err == nil && n == protocol.MaxMessages {
-			err = protocol.ErrLength
-		}
-		if err != nil {
-			b.decisions = b.decisions[:len(b.decisions)-1]
-			return err
-		}
-		plain = rest
-		if d.Request.Kind == protocol.KindPing || c.unanswered >= connUnanswered || len(b.decisions) > batchRequests || !serving {
-			busy = c.immediate(busy, &d.Request)
-			b.decisions = b.decisions[:len(b.decisions)-1]
-			continue
-		}
-		if d.Request.Kind == protocol.KindCheckIn {
-			d.Client = c.addr
-		}
-		b.owners = append(b.owners, owner{c, c.session})
-		c.unanswered++
+	l := c.loop
+	taken, now, err := l.server.gather(l.filling, &c.session.Ticket, c.addr, plain, connUnanswered-c.unanswered, l.out[:0])
+	for range taken {
+		l.filling.owners = append(l.filling.owners, owner{c, c.session})
 	}
-	if len(busy) > 0 {
-		c.loop.out = busy
-		c.write(c.session.FinishReply(busy, 0, c.loop.nonces.Next()))
+	c.unanswered += taken
+	l.cycleEnd()
+	if err != nil {
+		return err
 	}
-	c.loop.cycleEnd()
+	if len(now) > 0 {
+		l.out = now
+		c.write(c.session.FinishReply(now, 0, l.nonces.Next()))
+	}
 	return nil
-}
-
-// immediate appends an answer that rests on nothing: a pong, busy, or not serving.
-func (c *conn) immediate(out []byte, r *protocol.Request) []byte {
-	if len(out) == 0 {
-		out = protocol.BeginReply(out)
-	}
-	a := protocol.Answer{ID: r.ID}
-	switch s := c.loop.server; {
-	case r.Kind == protocol.KindPing:
-		a.Kind, a.Time = protocol.KindPong, uint64(s.now()/1e6)
-	case !s.ready.Load():
-		a.Kind, a.Code = protocol.KindRefused, protocol.NotServing
-	default:
-		a.Kind, a.RetryAfter = protocol.KindBusy, uint32(busyRetry/time.Millisecond)
-		s.Stats.Busy.Add(1)
-	}
-	return protocol.AppendAnswer(out, &a)
 }
 
 func (c *conn) reject(reason byte) {

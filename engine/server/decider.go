@@ -182,7 +182,7 @@ func (d *Decider) cycle(b *batch, op *operation) {
 		return // no answer: nothing of this is known to be durable
 	}
 	for _, b := range batches[:n] {
-		b.loop.answer(b)
+		b.from.answer(b)
 	}
 	for _, op := range ops {
 		close(op.done)

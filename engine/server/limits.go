@@ -21,6 +21,11 @@ const (
 	// handshakeQueue bounds the handshakes that wait for a worker; more are
 	// rejected as busy.
 	handshakeQueue = 1024
+	// newTicketsRate and newTicketsBurst bound the tickets not seen before that one
+	// source address may present by datagram, in a second and at once; more are
+	// dropped. A fleet behind one address gets through after a restart in minutes.
+	newTicketsRate  = 2000
+	newTicketsBurst = 20_000
 	// busyRetry is the retry-after of busy answers.
 	busyRetry = 200 * time.Millisecond
 	// ConnectionsMax is the default limit of open connections; more are closed

@@ -5,7 +5,6 @@ import (
 
 	"github.com/panjf2000/gnet/v2"
 
-	"muster/engine"
 	"muster/protocol"
 )
 
@@ -23,24 +22,9 @@ type loop struct {
 	nonces   protocol.Nonces
 }
 
-// batch is the requests that a loop gathered in one cycle.
-type batch struct {
-	loop      *loop
-	decisions []engine.Decision
-	owners    []owner // of each decision
-	decoder   protocol.Decoder
-	plain     []byte // opened records; requests borrow from it
-}
-
-// owner says where an answer goes.
-type owner struct {
-	conn    *conn
-	session *protocol.Session
-}
-
 func newLoop(s *Server, l gnet.EventLoop) *loop {
 	lp := &loop{server: s, gnet: l}
-	lp.filling, lp.spare = &batch{loop: lp}, &batch{loop: lp}
+	lp.filling, lp.spare = &batch{from: lp}, &batch{from: lp}
 	return lp
 }
 
@@ -91,7 +75,7 @@ type answered batch
 // out first, so that the decider works while this one is sealed and written.
 func (t *answered) Run(context.Context) error {
 	b := (*batch)(t)
-	l := b.loop
+	l := b.from.(*loop)
 	l.inFlight = false
 	l.handOver()
 	l.write(b)
@@ -141,9 +125,4 @@ func (l *loop) seal(out []byte, b *batch, i, j int) []byte {
 		out = session.FinishReply(out, start, l.nonces.Next())
 	}
 	return out
-}
-
-func (b *batch) reset() {
-	b.decisions, b.owners, b.plain = b.decisions[:0], b.owners[:0], b.plain[:0]
-	b.decoder.Reset()
 }

@@ -22,6 +22,7 @@ import (
 type Config struct {
 	Listen         string // host:port
 	Loops          int    // event loops, 0: one less than the CPUs, at least one
+	UDPLoops       int    // sockets for datagrams on the same port, 0: TCP only
 	ConnectionsMax int    // 0: the default
 	Key            *protocol.HandshakeKey
 	Tickets        *TicketKeys
@@ -49,7 +50,10 @@ type Server struct {
 	seconds    atomic.Int64 // coarse clock, unix seconds
 	ready      atomic.Bool
 	addr       net.Addr
+	udp        []*udpLoop
+	stopping   atomic.Bool
 	Stats      Stats
+	UDP        UDPStats
 }
 
 // Stats are counters for metrics; any goroutine may read them.
@@ -102,7 +106,7 @@ func (s *Server) Start() error {
 	}()
 	select {
 	case <-s.booted:
-		return nil
+		return s.openUDP()
 	case err := <-s.ended:
 		return fmt.Errorf("listen on %s: %w", s.config.Listen, err)
 	}
@@ -140,6 +144,7 @@ func (s *Server) Ended() <-chan error { return s.ended }
 // Stop closes the connections and the port.
 func (s *Server) Stop(ctx context.Context) error {
 	s.Quiesce()
+	s.closeUDP()
 	return s.engine.Stop(ctx)
 }
 
@@ -236,6 +241,7 @@ var ErrNoFront = errors.New("the device port closed by itself; as a rule the lim
 
 // Flush waits until every loop has written the answers it was given.
 func (s *Server) Flush(ctx context.Context) {
+	s.flushUDP(ctx)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for l := range s.loops {

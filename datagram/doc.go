@@ -1,0 +1,27 @@
+// Package datagram reads and writes UDP datagrams many at a time: recvmmsg and
+// sendmmsg on Linux, one by one elsewhere. Nothing is allocated for a datagram.
+//
+// Sockets of one address share its datagrams ([Listen] with reuse): the kernel
+// keeps the datagrams of one peer on one socket, so each socket can have a
+// goroutine and memory of its own. A reply leaves from the address that the
+// request came to, also on a host with several.
+package datagram
+
+import "net/netip"
+
+const (
+	// Max is how many datagrams one system call moves.
+	Max = 64
+	// Size is the room for one datagram; of a longer one the rest is cut off, and
+	// it fills the room.
+	Size = 1536
+)
+
+// Packet is a datagram and its other end.
+type Packet struct {
+	Data []byte
+	Peer Peer
+}
+
+// Addr is the peer's address and port. An IPv4 address is one, not mapped.
+func (p *Peer) Addr() netip.AddrPort { return p.addr() }

@@ -1,0 +1,62 @@
+//go:build !linux
+
+package datagram
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+)
+
+// Peer is where a datagram came from.
+type Peer struct{ from netip.AddrPort }
+
+// Socket is a bound UDP socket. One goroutine may read while another writes.
+type Socket struct{ conn *net.UDPConn }
+
+// Listen binds a socket to host:port. Sockets can't share an address here.
+func Listen(address string, reuse bool) (*Socket, error) {
+	if reuse {
+		return nil, errors.New("several sockets on one address: only on Linux")
+	}
+	conn, err := net.ListenPacket("udp", address)
+	if err != nil {
+		return nil, err
+	}
+	return &Socket{conn.(*net.UDPConn)}, nil
+}
+
+// Read waits for a datagram and reads it.
+func (s *Socket) Read(packets []Packet) (n int, err error) {
+	p := &packets[0]
+	size, from, err := s.conn.ReadFromUDPAddrPort(p.Data)
+	if err != nil {
+		return 0, err
+	}
+	p.Data, p.Peer.from = p.Data[:size], from
+	return 1, nil
+}
+
+// Write sends datagrams. One that the system refuses is left out: datagrams get lost.
+func (s *Socket) Write(packets []Packet) error {
+	for i := range packets {
+		_, err := s.conn.WriteToUDPAddrPort(packets[i].Data, packets[i].Peer.from)
+		if errors.Is(err, net.ErrClosed) {
+			return err
+		}
+	}
+	return nil
+}
+
+// PeerOf is the peer at an address.
+func PeerOf(to netip.AddrPort) Peer { return Peer{to} }
+
+func (p *Peer) addr() netip.AddrPort {
+	return netip.AddrPortFrom(p.from.Addr().Unmap(), p.from.Port())
+}
+
+// Addr is where the socket is bound.
+func (s *Socket) Addr() netip.AddrPort { return s.conn.LocalAddr().(*net.UDPAddr).AddrPort() }
+
+// Close ends reads and writes under way.
+func (s *Socket) Close() error { return s.conn.Close() }

@@ -1,0 +1,134 @@
+package datagram
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"testing"
+	"time"
+)
+
+// echo answers every datagram with itself until the socket closes.
+func echo(s *Socket) {
+	packets := room()
+	for {
+		n, err := s.Read(packets)
+		if err != nil {
+			return
+		}
+		if s.Write(packets[:n]) != nil {
+			return
+		}
+		for i := range packets[:n] {
+			packets[i].Data = packets[i].Data[:Size]
+		}
+	}
+}
+
+func room() []Packet {
+	packets := make([]Packet, Max)
+	for i := range packets {
+		packets[i].Data = make([]byte, Size)
+	}
+	return packets
+}
+
+func listen(t *testing.T, address string) *Socket {
+	t.Helper()
+	s, err := Listen(address, false)
+	if err != nil {
+		t.Skipf("no socket on %s here: %v", address, err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+// TestReplyComesFromWhereItWasSentTo: on an address of its own or on all of them,
+// a connected client gets its answers.
+func TestReplyComesFromWhereItWasSentTo(t *testing.T) {
+	for _, row := range []struct{ bound, sent string }{
+		{"127.0.0.1:0", "127.0.0.1"}, {"[::1]:0", "::1"}, {"0.0.0.0:0", "127.0.0.1"}, {":0", "::1"}, {":0", "127.0.0.1"}, {":0", "127.0.0.2"}, {"0.0.0.0:0", "127.0.0.3"},
+	} {
+		t.Run(row.bound+" "+row.sent, func(t *testing.T) {
+			s := listen(t, row.bound)
+			go echo(s)
+			to := netip.AddrPortFrom(netip.MustParseAddr(row.sent), s.Addr().Port())
+			c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(to))
+			if err != nil {
+				t.Skipf("no way to %s here: %v", to, err)
+			}
+			defer c.Close()
+			// A reply from another address would not arrive: the deadline only ends a failure.
+			c.SetDeadline(time.Now().Add(10 * time.Second))
+			for i := range 3 * Max {
+				sent := fmt.Appendf(nil, "datagram %d", i)
+				if _, err := c.Write(sent); err != nil {
+					t.Fatal(err)
+				}
+				got := make([]byte, Size)
+				n, err := c.Read(got)
+				if err != nil || !bytes.Equal(got[:n], sent) {
+					t.Fatalf("%q, %v; sent %q", got[:n], err, sent)
+				}
+			}
+		})
+	}
+}
+
+func TestPeerIsToldAndOneWithoutRouteIsLeftOut(t *testing.T) {
+	s, other := listen(t, "127.0.0.1:0"), listen(t, "127.0.0.1:0")
+	var packet Packet
+	packet.Data = []byte("hello")
+	packet.Peer = PeerOf(s.Addr())
+	nowhere := packet
+	nowhere.Peer = Peer{} // no address at all
+	if err := other.Write([]Packet{nowhere, packet, nowhere, packet}); err != nil {
+		t.Fatal(err)
+	}
+	packets := room()
+	for got := 0; got < 2; {
+		n, err := s.Read(packets)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range n {
+			if string(packets[i].Data) != "hello" || packets[i].Peer.Addr() != other.Addr() {
+				t.Errorf("%q from %v, want hello from %v", packets[i].Data, packets[i].Peer.Addr(), other.Addr())
+			}
+			packets[i].Data = packets[i].Data[:Size]
+		}
+		got += n
+	}
+}
+
+func TestClosedSocketEndsRead(t *testing.T) {
+	s := listen(t, "127.0.0.1:0")
+	done := make(chan error)
+	go func() { _, err := s.Read(room()); done <- err }()
+	s.Close()
+	if err := <-done; !errors.Is(err, net.ErrClosed) && !errors.Is(err, os.ErrClosed) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestNothingIsAllocated(t *testing.T) {
+	a, b := listen(t, "127.0.0.1:0"), listen(t, "127.0.0.1:0")
+	packets := room()
+	packets[0].Data = append(packets[0].Data[:0], "hello"...)
+	packets[0].Peer = PeerOf(b.Addr())
+	in := room()
+	if n := testing.AllocsPerRun(100, func() {
+		if a.Write(packets[:1]) != nil {
+			t.Error("write")
+		}
+		if _, err := b.Read(in); err != nil {
+			t.Error(err)
+		}
+		in[0].Data = in[0].Data[:Size]
+	}); n != 0 {
+		t.Errorf("%v allocations for a datagram", n)
+	}
+}

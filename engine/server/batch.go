@@ -1,0 +1,83 @@
+package server
+
+import (
+	"net/netip"
+	"time"
+
+	"muster/engine"
+	"muster/protocol"
+)
+
+// batch is the requests that a front gathered while its last batch was decided.
+// Only the front touches it, but for while the decider has it.
+type batch struct {
+	from      front
+	decisions []engine.Decision
+	owners    []owner          // TCP: of each decision
+	datagrams []datagramRecord // UDP: of consecutive decisions
+	decoder   protocol.Decoder
+	plain     []byte // opened records; requests borrow from it
+}
+
+// front is where batches come from. answer gets one back when it is decided and
+// durable; the decider calls it.
+type front interface{ answer(*batch) }
+
+// owner says where an answer goes on TCP.
+type owner struct {
+	conn    *conn
+	session *protocol.Session
+}
+
+func (b *batch) reset() {
+	b.decisions, b.owners, b.datagrams, b.plain = b.decisions[:0], b.owners[:0], b.datagrams[:0], b.plain[:0]
+	b.decoder.Reset()
+}
+
+// gather decodes the messages of an opened record into the batch, at most room
+// of them. What rests on nothing, or has no room, is answered at once: now is
+// appended to, an unfinished Reply record if it was empty.
+func (s *Server) gather(b *batch, ticket *protocol.Ticket, client netip.Addr, plain []byte, room int, now []byte) (taken int, answered []byte, err error) {
+	serving := s.ready.Load()
+	for n := 0; len(plain) > 0 || n == 0; n++ {
+		b.decisions = append(b.decisions, engine.Decision{Project: ticket.Project(), Generation: ticket.PasswordGeneration()})
+		d := &b.decisions[len(b.decisions)-1]
+		rest, err := b.decoder.Request(plain, &d.Request)
+		if err == nil && n == protocol.MaxMessages {
+			err = protocol.ErrLength
+		}
+		if err != nil {
+			b.decisions = b.decisions[:len(b.decisions)-1]
+			return taken, now, err
+		}
+		plain = rest
+		if d.Request.Kind == protocol.KindPing || taken >= room || len(b.decisions) > batchRequests || !serving {
+			now = s.immediate(now, &d.Request, serving)
+			b.decisions = b.decisions[:len(b.decisions)-1]
+			continue
+		}
+		if d.Request.Kind == protocol.KindCheckIn {
+			d.Client = client
+		}
+		taken++
+	}
+	return taken, now, nil
+}
+
+// immediate appends an answer that rests on nothing: a pong, busy, or not serving.
+func (s *Server) immediate(out []byte, r *protocol.Request, serving bool) []byte {
+	if len(out) == 0 {
+		out = protocol.BeginReply(out)
+	}
+	a := protocol.Answer{ID: r.ID}
+	switch {
+	case r.Kind == protocol.KindPing:
+		a.Kind, a.Time = protocol.KindPong, uint64(s.now()/1e6)
+	case !serving:
+		a.Kind, a.Code = protocol.KindRefused, protocol.NotServing
+	default:
+		a.Kind, a.RetryAfter = protocol.KindBusy, uint32(busyRetry/time.Millisecond)
+		s.Stats.Busy.Add(1)
+	}
+	return protocol.AppendAnswer(out, &a)
+}
