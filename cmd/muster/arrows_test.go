@@ -27,6 +27,7 @@ var arrows = map[string][]string{
 	"admin":                   {"engine", "license"},
 	"bench":                   {"client", "datagram", "protocol", "license"},
 	"bench/peer":              {"datagram"},
+	"sim":                     {"engine", "license", "protocol"},
 }
 
 // homes says where alone each large library is used.
