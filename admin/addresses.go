@@ -12,11 +12,16 @@ import (
 	"muster/license"
 )
 
-const addressScheme = "tcp://"
+// parseAddress splits "tcp://host:port" or "udp://host:port"; ok is false for
+// anything else.
+func parseAddress(address string) (transport, hostPort string, ok bool) {
+	transport, hostPort, ok = strings.Cut(address, "://")
+	return transport, hostPort, ok && (transport == "tcp" || transport == "udp")
+}
 
 // Addresses are where devices reach the server, as license keys say it [PRJ-4].
 type Addresses struct {
-	Addresses []string `json:"addresses"` // "tcp://host:port"
+	Addresses []string `json:"addresses"` // "tcp://host:port", "udp://host:port"
 	// Default: nobody set them; they are made of the host by which this request
 	// reached the server and the port of devices.
 	Default  bool     `json:"default"`
@@ -37,7 +42,7 @@ func (a *Admin) addressesOf(catalog *engine.Catalog, r *http.Request) Addresses 
 	} else {
 		in.Default = true
 		if host, port := hostOf(r.Host), a.devicePort(); host != "" && port != "" {
-			in.Addresses = []string{addressScheme + net.JoinHostPort(host, port)}
+			in.Addresses = []string{"tcp://" + net.JoinHostPort(host, port)}
 		}
 	}
 	in.Warnings = a.addressWarnings(&in)
@@ -53,7 +58,7 @@ func (a *Admin) devicePort() string {
 func (a *Admin) addressWarnings(in *Addresses) (warnings []string) {
 	local := false
 	for _, address := range in.Addresses {
-		if isLoopback(hostOf(strings.TrimPrefix(address, addressScheme))) {
+		if _, hostPort, _ := parseAddress(address); isLoopback(hostOf(hostPort)) {
 			local = true
 			warnings = append(warnings, address+" is reached on the server's own machine only; set the address by which devices reach it (muster address set tcp://host:port)")
 		}
@@ -116,14 +121,18 @@ func checkAddresses(addresses []string) error {
 			return invalid("address %q stands twice in the list", address)
 		}
 	}
+	byTCP := func(address string) bool { return strings.HasPrefix(address, "tcp://") }
+	if len(addresses) > 0 && !slices.ContainsFunc(addresses, byTCP) {
+		return invalid("there is no tcp:// address: devices make first contact by TCP, datagrams come after it")
+	}
 	return nil
 }
 
 // addressFault says what is wrong with an address, "" if nothing is.
 func addressFault(address string) string {
-	hostPort, ok := strings.CutPrefix(address, addressScheme)
+	transport, hostPort, ok := parseAddress(address)
 	if !ok {
-		return "expected tcp://host:port; devices are served by TCP"
+		return "expected tcp://host:port or udp://host:port"
 	}
 	host := hostOf(hostPort)
 	if ip, err := netip.ParseAddr(host); err == nil && ip.IsUnspecified() {
@@ -132,9 +141,9 @@ func addressFault(address string) string {
 	if !hostName(host) {
 		return fmt.Sprintf("%q is neither an IP address nor a host name", host)
 	}
-	probe := license.LicenseKey{OrganizationID: "o", Addresses: []license.Address{{Transport: "tcp", HostPort: hostPort}}}
+	probe := license.LicenseKey{OrganizationID: "o", Addresses: []license.Address{{Transport: transport, HostPort: hostPort}}}
 	if err := probe.Check(); err != nil {
-		return "expected tcp://host:port with a port from 1 to 65535, and IPv6 in brackets"
+		return "expected " + transport + "://host:port with a port from 1 to 65535, and IPv6 in brackets"
 	}
 	return ""
 }

@@ -2,7 +2,6 @@ package admin
 
 import (
 	"net/http"
-	"strings"
 
 	"muster/engine"
 	"muster/license"
@@ -48,9 +47,8 @@ func (a *Admin) showKey(w http.ResponseWriter, r *http.Request) error {
 func (a *Admin) licenseKey(p *engine.Project, addresses []string) license.LicenseKey {
 	key := license.LicenseKey{ProjectID: p.ID, OrganizationID: p.Organization, Password: p.Password}
 	for _, address := range addresses {
-		key.Addresses = append(key.Addresses, license.Address{
-			Transport: "tcp", HostPort: strings.TrimPrefix(address, addressScheme), HandshakeKey: a.HandshakeKey,
-		})
+		transport, hostPort, _ := parseAddress(address)
+		key.Addresses = append(key.Addresses, license.Address{Transport: transport, HostPort: hostPort, HandshakeKey: a.HandshakeKey})
 	}
 	return key
 }

@@ -55,7 +55,10 @@ type Client struct {
 	grant     *license.Grant
 	renewAt   time.Time
 	conn      *Conn
-	mainTried time.Time // for the last time, while conn leads to a standby
+	packets   *packets
+	at        license.Address // who answered last
+	mainTried time.Time       // for the last time
+	udpFailed time.Time       // datagrams were not answered
 	ticket    Ticket
 	nextID    uint32
 	// serverClock − bootClock, milliseconds, from the last contact
@@ -73,7 +76,7 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	addresses, err := tcpAddresses(key)
+	addresses, err := addressesOf(key)
 	if err != nil {
 		return nil, err
 	}
@@ -140,6 +143,7 @@ func (c *Client) now() time.Time {
 func (c *Client) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.closePackets()
 	return c.drop()
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"time"
 
 	"muster/license"
@@ -56,11 +57,11 @@ var errUnreadable = errors.New("the server could not read what was sent; is it o
 // main before standbys [CLI-7], and makes a handshake, or resumes a valid ticket.
 // The time until ctx ends is shared out among the addresses.
 func Dial(ctx context.Context, key license.LicenseKey, uuid protocol.UUID, resume Ticket) (conn *Conn, err error) {
-	addresses, err := tcpAddresses(key)
+	addresses, err := addressesOf(key)
 	if err != nil {
 		return nil, err
 	}
-	err = walk(ctx, addresses, func(ctx context.Context, a license.Address) (err error) {
+	err = walk(ctx, byTCP(addresses), func(ctx context.Context, a license.Address) (err error) {
 		conn, err = dialOne(ctx, a, key, uuid, resume)
 		return err
 	})
@@ -166,14 +167,26 @@ func (c *Conn) Read(visit func(*protocol.Answer)) error {
 	if c.plain, err = c.session.OpenReply(c.plain[:0], rec); err != nil {
 		return err
 	}
+	return visitAnswers(c.plain, visit)
+}
+
+func visitAnswers(plain []byte, visit func(*protocol.Answer)) (err error) {
 	var a protocol.Answer
-	for rest := c.plain; len(rest) > 0; {
+	for rest := plain; len(rest) > 0; {
 		if rest, err = protocol.DecodeAnswer(rest, &a); err != nil {
 			return err
 		}
 		visit(&a)
 	}
 	return nil
+}
+
+// keptAnswer is an answer that outlives the buffer it was read from.
+func keptAnswer(a *protocol.Answer) *protocol.Answer {
+	kept := *a
+	kept.Grant, kept.Certificate = slices.Clone(a.Grant), slices.Clone(a.Certificate)
+	kept.ItemName = slices.Clone(a.ItemName)
+	return &kept
 }
 
 // read returns the next record, which must be of a type.

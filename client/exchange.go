@@ -33,7 +33,7 @@ func (c *Client) exchange(ctx context.Context, r *protocol.Request) (*protocol.A
 		switch {
 		case err == nil && a.Kind == protocol.KindBusy:
 			wait = time.Duration(a.RetryAfter) * time.Millisecond
-			err = fmt.Errorf("%s: %w", c.conn.address.HostPort, ErrServerBusy)
+			err = fmt.Errorf("%s: %w", hostOf(c.at), ErrServerBusy)
 		case err == nil || final(err):
 			return a, err
 		case errors.Is(err, errUnreadable): // the same bytes again would change nothing
@@ -86,27 +86,41 @@ func (c *Client) round(ctx context.Context, r *protocol.Request) (answer *protoc
 	return answer, err
 }
 
-// plan is the order of a round. The open connection comes first; when that has
-// died, a new one is made as if there had been none, main first. After a while
-// on a standby the main comes first again, and the standby's connection stays
-// open until the main has answered [CLI-7].
+// plan is the order of a round: the side where the client is, main or standby,
+// and there datagrams if the license key has an address for them, then the open
+// connection. When that has died, a new one is made as if there had been none,
+// main first. After a while on a standby the main comes first again [CLI-7].
 func (c *Client) plan() []license.Address {
-	if c.conn == nil {
-		return c.addresses
+	all := c.addresses
+	if c.udpOut() {
+		all = byTCP(all)
 	}
-	at := []license.Address{c.conn.address}
-	if at[0].Standby && c.clock().Sub(c.mainTried) >= mainRetry {
+	connected := c.conn != nil || c.packets != nil
+	side := connected && c.at.Standby && c.clock().Sub(c.mainTried) < mainRetry
+	if !side {
 		c.mainTried = c.clock()
-		mains := slices.IndexFunc(c.addresses, func(a license.Address) bool { return a.Standby })
-		return slices.Concat(c.addresses[:mains], at, c.addresses)
 	}
-	return append(at, c.addresses...)
+	rank := func(a license.Address) int {
+		switch {
+		case a.Standby != side:
+			return 3
+		case a.Transport == "udp":
+			return 0
+		case c.conn != nil && a == c.conn.address:
+			return 1
+		}
+		return 2
+	}
+	return slices.SortedStableFunc(slices.Values(all), func(a, b license.Address) int { return rank(a) - rank(b) })
 }
 
 // askAt asks at one address, on the open connection if it leads there. A
 // connection on which a request failed is closed, one that works is kept in
 // place of the former one.
 func (c *Client) askAt(ctx context.Context, a license.Address, r *protocol.Request) (*protocol.Answer, error) {
+	if a.Transport == "udp" {
+		return c.askByUDP(ctx, a, r)
+	}
 	conn := c.conn
 	if conn == nil || conn.address != a {
 		var err error
@@ -134,13 +148,13 @@ func (c *Client) greet(conn *Conn) {
 	c.syncClock(conn.ServerTime)
 }
 
-// keep makes a connection the open one. Where it leads to a standby, the main
-// was tried just now.
+// keep makes a connection the open one.
 func (c *Client) keep(conn *Conn) {
 	if conn != c.conn {
 		_ = c.drop()
-		c.conn, c.mainTried = conn, c.clock()
+		c.conn = conn
 	}
+	c.at = conn.address
 }
 
 // ask sends a request and waits for its answer. 100 is an error here, like
@@ -154,10 +168,7 @@ func (c *Conn) ask(ctx context.Context, r *protocol.Request) (*protocol.Answer, 
 	for answer == nil {
 		err := c.Read(func(a *protocol.Answer) {
 			if a.ID == r.ID {
-				kept := *a
-				kept.Grant, kept.Certificate = slices.Clone(a.Grant), slices.Clone(a.Certificate)
-				kept.ItemName = slices.Clone(a.ItemName)
-				answer = &kept
+				answer = keptAnswer(a)
 			}
 		})
 		if err != nil {

@@ -21,10 +21,8 @@ func (c *Client) SetClock(f func() time.Time) { c.clock = f }
 // SetSleep puts f in the place of waiting.
 func (c *Client) SetSleep(f func(context.Context, time.Duration) error) { c.sleep = f }
 
-// Address is where the open connection leads, empty when there is none.
-func (c *Client) Address() string {
-	if c.conn == nil {
-		return ""
-	}
-	return c.conn.address.HostPort
-}
+// Address is who answered last.
+func (c *Client) Address() string { return c.at.HostPort }
+
+// Transport is how the last answer came.
+func (c *Client) Transport() string { return c.at.Transport }

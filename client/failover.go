@@ -19,23 +19,32 @@ const mainRetry = 5 * time.Minute
 // attemptDefault bounds what is tried at one address when the caller set no bound.
 const attemptDefault = 10 * time.Second
 
-// tcpAddresses are those of the license key that this client can use, in the
-// order in which it tries them: mains before standbys [CLI-7].
-func tcpAddresses(key license.LicenseKey) ([]license.Address, error) {
-	var mains, standbys []license.Address
-	for _, a := range key.Addresses {
-		switch {
-		case a.Transport != "tcp":
-		case a.Standby:
-			standbys = append(standbys, a)
-		default:
-			mains = append(mains, a)
-		}
-	}
-	if len(mains)+len(standbys) == 0 {
+// addressesOf are those of the license key that this client can use, in the
+// order in which it tries them: mains before standbys [CLI-7], and there
+// datagrams before TCP.
+func addressesOf(key license.LicenseKey) ([]license.Address, error) {
+	usable := slices.DeleteFunc(slices.Clone(key.Addresses), func(a license.Address) bool {
+		return a.Transport != "tcp" && a.Transport != "udp"
+	})
+	if len(byTCP(usable)) == 0 {
 		return nil, errors.New("client: the license key names no TCP address: ask the operator for a new one")
 	}
-	return append(mains, standbys...), nil
+	rank := func(a license.Address) (n int) {
+		if a.Standby {
+			n = 2
+		}
+		if a.Transport == "tcp" {
+			n++
+		}
+		return n
+	}
+	slices.SortStableFunc(usable, func(a, b license.Address) int { return rank(a) - rank(b) })
+	return usable, nil
+}
+
+// byTCP are the addresses to make a handshake at.
+func byTCP(list []license.Address) []license.Address {
+	return slices.DeleteFunc(slices.Clone(list), func(a license.Address) bool { return a.Transport != "tcp" })
 }
 
 // walk tries addresses in their order until one does what is asked, or refuses
@@ -51,7 +60,7 @@ func walk(ctx context.Context, list []license.Address, try func(context.Context,
 		if err == nil || final(err) {
 			return err
 		}
-		all = all.with(a.HostPort, err)
+		all = all.with(hostOf(a), err)
 	}
 	return all
 }

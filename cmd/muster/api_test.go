@@ -234,6 +234,8 @@ func TestAPIVendorKeysAndAddresses(t *testing.T) { // [FILE-5] [PRJ-4]
 	c.ok(words("address set tcp://a.example:4808 tcp://b.example:4808"), "tcp://a.example:4808\ntcp://b.example:4808\n", "warning: every license key changed")
 	c.ok(words("address clear"), "no address is set")
 	c.fails(exitFailed, "expected tcp://host:port", words("address set a.example")...)
+	c.ok(words("address set tcp://a.example:4808 udp://a.example:4808"), "udp://a.example:4808")
+	c.fails(exitFailed, "no tcp:// address", words("address set udp://a.example:4808")...)
 	c.fails(exitUsage, "requires at least 1 arg", words("address set")...)
 }
 

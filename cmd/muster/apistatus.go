@@ -66,7 +66,7 @@ func (a *apiFlags) addressCommands() *cobra.Command {
 		}
 		return s.showAddresses(&v)
 	}
-	set := a.command("set tcp://HOST:PORT…", "Set the addresses by which devices reach the server", cobra.MinimumNArgs(1), put)
+	set := a.command("set tcp://HOST:PORT… udp://HOST:PORT…", "Set the addresses by which devices reach the server", cobra.MinimumNArgs(1), put)
 	back := a.command("clear", "Go back to the default address", cobra.NoArgs, func(s *session, _ []string) error {
 		return put(s, []string{})
 	})
