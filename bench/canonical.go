@@ -32,6 +32,8 @@ type Canonical struct {
 	Devices int
 	Rounds  int
 	Time    time.Duration // of one measurement
+	Profile string        // directory for the server's profiles; empty: none
+	Only    string        // measure only the loads whose name has it in it
 	Out     io.Writer
 }
 
@@ -77,7 +79,7 @@ func (c *Canonical) Run(ctx context.Context) error {
 	now := time.Now()
 	server, err := StartServer(ctx, ServerOptions{
 		Binary: c.Muster, Dir: c.Dir, CPU: serverCPU, Stderr: os.Stderr,
-		Args: []string{"--devices-max", fmt.Sprint(4 * c.Devices * (c.Rounds + 1))},
+		Args: []string{"--devices-max", fmt.Sprint(8 * c.Devices * (c.Rounds + 1)), "--profile", c.Profile},
 		Items: [][]license.Field{{
 			{Name: "ItemId", Value: "seats"}, {Name: "Product", Value: benchProduct}, {Name: "Modules", Value: "QR"},
 			{Name: "ChargeWay", Value: "device-daily"}, {Name: "Quota", Value: "1000000000"},
@@ -110,6 +112,9 @@ func (c *Canonical) rounds(ctx context.Context, server *Server) (map[string][]Re
 	results := map[string][]Result{}
 	for round := range c.Rounds {
 		for _, l := range loads {
+			if !strings.Contains(l.name, c.Only) {
+				continue
+			}
 			r, err := c.measure(ctx, server, l.name, l.load)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", l.name, err)
@@ -118,6 +123,9 @@ func (c *Canonical) rounds(ctx context.Context, server *Server) (map[string][]Re
 			c.progress(round, r)
 		}
 		for name, measure := range map[string]func(context.Context) (Result, error){echoed: c.measureEcho, udpEcho: c.measureUDPEcho} {
+			if !strings.Contains(name, c.Only) {
+				continue
+			}
 			r, err := measure(ctx)
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w", name, err)
@@ -302,12 +310,18 @@ func (c *Canonical) print(results map[string][]Result) {
 	fmt.Fprintf(w, "\nmedians of %d\tserver CPU each\trate\tp50\tp99\t\n", c.Rounds)
 	for _, name := range []string{deep16, deep1, shallow, echoed, byUDP, udpEcho} {
 		rs := results[name]
+		if len(rs) == 0 {
+			continue
+		}
 		fmt.Fprintf(w, "%s\t%.3f µs\t%.0f/s\t%v\t%v\t\n", name,
 			median(rs, func(r Result) float64 { return us(r.PerRequest()) }), median(rs, func(r Result) float64 { return r.Rate() }),
 			time.Duration(median(rs, func(r Result) float64 { return float64(r.P50) })),
 			time.Duration(median(rs, func(r Result) float64 { return float64(r.P99) })))
 	}
 	w.Flush()
+	if c.Only != "" {
+		return
+	}
 	fmt.Fprintf(c.Out, "\n1,000 × depth 1 against the bare echo: %.2f × its CPU\n", ratio(results[shallow], results[echoed], (*Result).cost))
 	fmt.Fprintf(c.Out, "UDP against the bare echo: %.2f × its rate, %.2f × its CPU\n",
 		ratio(results[byUDP], results[udpEcho], (*Result).Rate), ratio(results[byUDP], results[udpEcho], (*Result).cost))

@@ -64,7 +64,7 @@ func TestFrozenValues(t *testing.T) {
 		"check-in": {int(KindCheckIn), 1}, "report": {int(KindReport), 2}, "release": {int(KindRelease), 3}, "ping": {int(KindPing), 4},
 		"granted": {int(KindGranted), 33}, "accepted": {int(KindAccepted), 34}, "refused": {int(KindRefused), 35},
 		"out of step": {int(KindOutOfStep), 36}, "pong": {int(KindPong), 37}, "busy": {int(KindBusy), 38}, "no stream": {int(KindNoStream), 39},
-		"too large": {int(KindTooLarge), 40},
+		"too large":     {int(KindTooLarge), 40},
 		"reject ticket": {RejectTicket, 1}, "reject malformed": {RejectMalformed, 2}, "reject busy": {RejectBusy, 3},
 		"version": {Version, 1}, "slot": {SlotSeconds, 180}, "record": {MaxRecord, 65_536}, "messages": {MaxMessages, 1024},
 		"request overhead": {RequestOverhead, 60}, "reply overhead": {ReplyOverhead, 36},

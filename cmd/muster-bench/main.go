@@ -43,6 +43,8 @@ func run(ctx context.Context, args []string) error {
 	f.StringVar(&c.Dir, "dir", "", "directory for the server's data, on the disk to measure; empty: a temporary one")
 	f.IntVar(&c.Devices, "devices", 10_000, "devices of a fleet")
 	f.IntVar(&c.Rounds, "rounds", 5, "rounds; medians are printed")
+	f.StringVar(&c.Profile, "profile", "", "directory for profiles of the server; empty: none")
+	f.StringVar(&c.Only, "only", "", "measure only the loads whose name has this in it")
 	f.DurationVar(&c.Time, "time", 5*time.Second, "time of one measurement")
 	if err := f.Parse(args); err != nil {
 		os.Exit(2)

@@ -30,6 +30,7 @@ type serveConfig struct {
 	Binding        string
 	Loops          int
 	UDP            bool
+	Profile        string
 	ConnectionsMax int
 	DevicesMax     uint32
 	LogLevel       string
@@ -49,6 +50,7 @@ func (c *serveConfig) flags(f *pflag.FlagSet) {
 	f.BoolVar(&c.UDP, "udp", true, "serve devices by UDP too, on the same port")
 	f.IntVar(&c.ConnectionsMax, "connections-max", server.ConnectionsMax, "open device connections at most")
 	f.Uint32Var(&c.DevicesMax, "devices-max", 20_000_000, "devices that are remembered at most")
+	f.StringVar(&c.Profile, "profile", "", "directory for profiles of the run, cpu.pprof and allocs.pprof; empty: none")
 	f.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&c.LogFormat, "log-format", "text", "text or json")
 	f.StringVar(&c.ConfigFile, "config", "", "YAML file with the same names as these flags")

@@ -50,6 +50,10 @@ func serve(ctx context.Context, config serveConfig, stdout, stderr io.Writer) er
 		// only processor, and one for the rest, on one CPU too.
 		runtime.GOMAXPROCS(config.Loops + 2)
 	}
+	endProfile, err := profile(config.Profile)
+	if err != nil {
+		return err
+	}
 	p, err := start(config, config.logger(stderr))
 	if errors.Is(err, storage.ErrLocked) {
 		return codedError{err, exitLocked}
@@ -65,7 +69,7 @@ func serve(ctx context.Context, config serveConfig, stdout, stderr io.Writer) er
 		p.abandon() // no seal and no checkpoint: the disk or the state can't be relied on
 		return codedError{err, exitBroken}
 	}
-	return p.Close()
+	return errors.Join(endProfile(), p.Close())
 }
 
 func (c *serveConfig) logger(w io.Writer) *slog.Logger {
