@@ -6,9 +6,11 @@ import (
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v3"
@@ -32,6 +34,8 @@ type serveConfig struct {
 	UDP            bool
 	Profile        string
 	ConnectionsMax int
+	Guards         server.Guards
+	ProxiedFrom    []string
 	DevicesMax     uint32
 	LogLevel       string
 	LogFormat      string
@@ -50,6 +54,13 @@ func (c *serveConfig) flags(f *pflag.FlagSet) {
 	f.BoolVar(&c.UDP, "udp", true, "serve devices by UDP too, on the same port")
 	f.IntVar(&c.ConnectionsMax, "connections-max", server.ConnectionsMax, "open device connections at most")
 	f.Uint32Var(&c.DevicesMax, "devices-max", 20_000_000, "devices that are remembered at most")
+	f.DurationVar(&c.Guards.RecordTime, "record-time", server.RecordTimeDefault, "close a device connection whose record is not complete after this time, or that shows no valid one")
+	f.DurationVar(&c.Guards.IdleTime, "idle-time", server.IdleTimeDefault, "close a device connection on which nothing came for this time")
+	f.Uint32Var(&c.Guards.ConnectionRate, "source-connections", server.ConnectionRateDefault, "new connections that one source address may make, a second")
+	f.Uint32Var(&c.Guards.ConnectionBurst, "source-connections-burst", server.ConnectionBurstDefault, "the same at once")
+	f.Uint32Var(&c.Guards.HandshakeRate, "source-handshakes", server.HandshakeRateDefault, "handshakes that one source address may make, a second")
+	f.Uint32Var(&c.Guards.HandshakeBurst, "source-handshakes-burst", server.HandshakeBurstDefault, "the same at once")
+	f.StringSliceVar(&c.ProxiedFrom, "proxied-from", nil, "networks of proxies that send a PROXY protocol v2 header, such as 10.0.0.5/32")
 	f.StringVar(&c.Profile, "profile", "", "directory for profiles of the run, cpu.pprof and allocs.pprof; empty: none")
 	f.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&c.LogFormat, "log-format", "text", "text or json")
@@ -135,6 +146,20 @@ func (c *serveConfig) check() (faults []error) {
 	}
 	if c.Loops < 1 || c.Loops > 64 {
 		fault("--loops %d: expected 1 to 64", c.Loops)
+	}
+	for _, text := range c.ProxiedFrom {
+		network, err := netip.ParsePrefix(text)
+		if err != nil {
+			fault("--proxied-from %q: expected a network such as 10.0.0.5/32", text)
+			continue
+		}
+		c.Guards.ProxiedFrom = append(c.Guards.ProxiedFrom, network)
+	}
+	if c.Guards.RecordTime < time.Second || c.Guards.IdleTime < time.Second {
+		fault("--record-time and --idle-time: expected a second or more")
+	}
+	if g := &c.Guards; min(g.ConnectionRate, g.ConnectionBurst, g.HandshakeRate, g.HandshakeBurst) < 1 {
+		fault("--source-connections, --source-handshakes and their bursts: expected 1 or more")
 	}
 	if c.ConnectionsMax < 1 {
 		fault("--connections-max %d: expected 1 or more", c.ConnectionsMax)

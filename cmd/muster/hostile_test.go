@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -150,29 +151,44 @@ func TestAlteredRecordIsRejected(t *testing.T) {
 	}
 }
 
+// TestConnectionLimit: of a full house the strangers make room; among devices
+// that have shown themselves, a newcomer is turned away.
 func TestConnectionLimit(t *testing.T) {
 	w := newWorld(t)
+	key := w.importItems(item("scans", "scan", "1000"))
 	w.stop()
 	w.config.ConnectionsMax = 3
 	w.start()
-	var held []net.Conn
-	defer func() {
-		for _, c := range held {
-			c.Close()
-		}
-	}()
-	for range 3 {
-		c, err := net.Dial("tcp", w.p.front.Addr().String())
+	for range 6 {
+		stranger, err := net.Dial("tcp", w.p.front.Addr().String())
 		if err != nil {
 			t.Fatal(err)
 		}
-		held = append(held, c)
+		defer stranger.Close()
 	}
-	for w.p.front.Stats.Connections.Load() < 3 {
-		time.Sleep(time.Millisecond) // the kernel accepts before the loop does
+	parsed, err := license.ParseLicenseKey(key)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if back := exchangeRaw(t, w.p.front.Addr().String(), []byte("M")); !bytes.Equal(back, protocol.AppendReject(nil, protocol.RejectBusy)) {
-		t.Errorf("the fourth connection got %x, want a busy reject", back)
+	parsed.Addresses[0].HostPort = w.p.front.Addr().String()
+	dial := func() (*client.Conn, error) {
+		return client.Dial(t.Context(), parsed, protocol.UUID{}, client.Ticket{})
+	}
+	for i := range 3 {
+		c, err := dial()
+		if err != nil {
+			t.Fatalf("device %d of 3: %v", i+1, err)
+		}
+		defer c.Close()
+	}
+	if c, err := dial(); !errors.Is(err, client.ErrServerBusy) {
+		if err == nil {
+			c.Close()
+		}
+		t.Errorf("a fourth device: %v, want busy", err)
+	}
+	if n := w.p.front.Stats.Connections.Load(); n != 3 {
+		t.Errorf("%d connections, want 3", n)
 	}
 }
 
@@ -243,5 +259,103 @@ func TestPasswordChangeEndsOldTickets(t *testing.T) { // [PRJ-3]
 	parsed.Password = word
 	if _, err := w.client(parsed.String(), c.State()).CheckIn(ctx, client.Use{Product: "DBR"}); err != nil {
 		t.Errorf("with the new password: %v", err)
+	}
+}
+
+// TestSlowPeersAreClosed: half a record, a byte at a time, or nothing at all.
+func TestSlowPeersAreClosed(t *testing.T) {
+	w := newWorld(t)
+	key := w.importItems(item("scans", "scan", "1000"))
+	w.stop()
+	w.config.Guards.RecordTime, w.config.Guards.IdleTime = 2*time.Second, 3*time.Second
+	w.start()
+	addr := w.p.front.Addr().String()
+	rec := sealedAt(w, key, addr)
+	for name, sent := range map[string][]byte{"nothing": nil, "half a record": rec[:len(rec)/2], "a whole one, then silence": rec} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			exchangeRaw(t, addr, sent) // returns when the server closes
+		})
+	}
+	t.Run("a byte at a time", func(t *testing.T) {
+		t.Parallel()
+		c, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		c.SetDeadline(time.Now().Add(20 * time.Second)) // ends a failure
+		var back [1]byte
+		done := make(chan error)
+		go func() { _, err := c.Read(back[:]); done <- err }()
+		for i := range rec[:len(rec)-1] {
+			select {
+			case err := <-done:
+				if err == nil || !errors.Is(err, io.EOF) && !isReset(err) {
+					t.Errorf("read %x, %v", back, err)
+				}
+				return
+			case <-time.After(100 * time.Millisecond):
+				_, _ = c.Write(rec[i : i+1])
+			}
+		}
+		t.Error("the connection was left open")
+	})
+}
+
+// sealedAt makes a record with a ping under a ticket of the server at an address.
+func sealedAt(w *world, key, addr string) []byte {
+	w.t.Helper()
+	parsed, err := license.ParseLicenseKey(key)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	parsed.Addresses[0].HostPort = addr
+	return sealed(w, parsed.String(), protocol.AppendRequest(nil, &protocol.Request{Kind: protocol.KindPing, ID: 1}))
+}
+
+// TestProxiedConnections: behind a listed proxy the PROXY header says who a
+// device is; elsewhere it is garbage.
+func TestProxiedConnections(t *testing.T) { // item networks, [ERR-1]
+	w := newWorld(t)
+	terms := append(item("scans", "scan", "1000"), license.Field{Name: "Networks", Value: "10.1.0.0/16"})
+	key := w.importItems(terms)
+	header := append([]byte("\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c"), 10, 1, 2, 3, 127, 0, 0, 1, 0x20, 0, 0x12, 0xc8)
+	ask := protocol.AppendRequest(nil, &protocol.Request{Kind: protocol.KindCheckIn, ID: 1, Tag: 3, UUID: [16]byte{5}, CheckIn: &protocol.CheckIn{Product: []byte("DBR")}})
+	if back := exchangeRaw(t, w.p.front.Addr().String(), header); !bytes.Equal(back, protocol.AppendReject(nil, protocol.RejectMalformed)) {
+		t.Errorf("from one who is no proxy: %x", back)
+	}
+	session := w.session(key)
+	w.config.Listen = w.p.front.Addr().String()
+	w.stop()
+	w.config.Guards.ProxiedFrom = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	w.start()
+	c, err := net.Dial("tcp", w.config.Listen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(10 * time.Second))
+	rec := session.FinishRequest(append(protocol.BeginRequest(nil), ask...), 0, &[protocol.NonceBytes]byte{4})
+	for _, b := range append(bytes.Clone(header), rec...) { // in the smallest pieces
+		if _, err := c.Write([]byte{b}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	head := make([]byte, protocol.HeaderBytes, 4096)
+	if _, err := io.ReadFull(c, head); err != nil {
+		t.Fatal(err)
+	}
+	_, size, _ := protocol.Header(head)
+	if _, err := io.ReadFull(c, head[len(head):size]); err != nil {
+		t.Fatal(err)
+	}
+	plain, err := session.OpenReply(nil, head[:size])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var a protocol.Answer
+	if _, err := protocol.DecodeAnswer(plain, &a); err != nil || a.Kind != protocol.KindGranted {
+		t.Errorf("type %d %v %v, want a grant: the proxy says 10.1.2.3", a.Kind, a.Code, err)
 	}
 }

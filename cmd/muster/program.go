@@ -85,10 +85,27 @@ func (p *program) openFront() error {
 		return err
 	}
 	p.front = server.New(server.Config{
-		Listen: p.config.Listen, Loops: p.config.Loops, UDPLoops: p.config.udpLoops(), ConnectionsMax: p.config.ConnectionsMax,
+		Listen: p.config.Listen, Loops: p.config.Loops, UDPLoops: p.config.udpLoops(),
+		ConnectionsMax: p.connectionsMax(), Guards: p.config.Guards,
 		Key: key, Tickets: tickets, Now: wallClock, Log: p.log,
 	})
 	return p.front.Start()
+}
+
+// reservedFiles are the open files that are kept for the journal, the state and
+// the admin API: connections get what is left.
+const reservedFiles = 512
+
+// connectionsMax is the limit of connections that the open files allow: without
+// a free one the journal could not go on.
+func (p *program) connectionsMax() int {
+	files := openFilesMax()
+	if files == 0 || uint64(p.config.ConnectionsMax)+reservedFiles <= files {
+		return p.config.ConnectionsMax
+	}
+	allowed := int(max(files/2, files-min(files, reservedFiles)))
+	p.log.Warn("fewer device connections than set: the limit of open files is too low (ulimit -n, LimitNOFILE)", "connections-max", p.config.ConnectionsMax, "open files", files, "connections", allowed)
+	return allowed
 }
 
 // recover loads the state and begins to decide.

@@ -19,13 +19,30 @@ type conn struct {
 	written    int  // bytes since the last look at the outbound buffer
 	open       bool // gnet does not check: a write after close hits a reused descriptor
 	hello      bool // a handshake is under way
+	known      bool // a record opened, or a handshake succeeded
+	proxied    bool // a PROXY header is awaited
+
+	// Of the guards; times in unix seconds.
+	index   int   // among the loop's connections
+	waiting int   // bytes of an incomplete record
+	opened  int64 // when the connection was
+	heard   int64 // when the last bytes came
+	partial int64 // since when a record is incomplete, 0: none is
 }
 
 // consume takes the whole records at the front of data and returns how many
 // bytes they are. close says that the connection is beyond repair.
 func (c *conn) consume(data []byte) (used int, close bool) {
 	s := c.loop.server
-	for len(data) > used {
+	now := s.seconds.Load()
+	c.heard = now
+	if c.proxied {
+		ok := false
+		if used, ok = c.unproxy(data, now); !ok {
+			return used, true
+		}
+	}
+	for !c.proxied && len(data) > used {
 		kind, size, err := protocol.Header(data[used:])
 		if err != nil {
 			s.Stats.Malformed.Add(1)
@@ -40,7 +57,7 @@ func (c *conn) consume(data []byte) (used int, close bool) {
 		}
 		used += size
 	}
-	return used, false
+	return used, !c.buffered(len(data)-used, now)
 }
 
 // record handles one whole record, borrowed; false closes the connection.
@@ -77,7 +94,7 @@ func (c *conn) request(rec []byte) bool {
 		c.reject(protocol.RejectTicket)
 		return false
 	}
-	b.plain = plain
+	b.plain, c.known = plain, true
 	if err := c.messages(plain[start:]); err != nil {
 		s.Stats.Malformed.Add(1)
 		s.log.Debug("malformed message", "error", err)
@@ -128,10 +145,25 @@ func (c *conn) write(b []byte) {
 	_, _ = c.gnet.Write(b) // gnet closes the connection on an error
 }
 
+// close ends the connection. gnet does it after the present event, so the
+// connection is out of use here from now on.
 func (c *conn) close() {
 	if c.open {
+		c.leave()
 		_ = c.gnet.Close()
 	}
+}
+
+// leave takes the connection out of what is counted and written to, once.
+func (c *conn) leave() {
+	if !c.open {
+		return
+	}
+	c.open = false
+	c.loop.connections.remove(c)
+	c.loop.server.Stats.Connections.Add(-1)
+	c.loop.server.Stats.Inbound.Add(int64(-c.waiting))
+	c.waiting = 0
 }
 
 // handshake gives a Hello to a worker: it costs scalar multiplications.
@@ -140,6 +172,11 @@ func (c *conn) handshake(rec []byte) bool {
 	if c.hello || len(rec) > protocol.HeaderBytes+protocol.MaxHello {
 		s.Stats.Malformed.Add(1)
 		c.reject(protocol.RejectMalformed)
+		return false
+	}
+	if !c.loop.hellos.allow(c.addr, s.seconds.Load()) {
+		s.Stats.Limited.Add(1)
+		c.reject(protocol.RejectBusy)
 		return false
 	}
 	h := &handshake{conn: c, record: append([]byte(nil), rec...)}
@@ -156,13 +193,15 @@ func (c *conn) handshake(rec []byte) bool {
 
 // greeted is a handshake's answer on its way back to the event loop.
 type greeted struct {
-	conn  *conn
-	reply []byte // nil: close the connection
+	conn    *conn
+	reply   []byte // nil: close the connection
+	granted bool   // a ticket is in it
 }
 
 // Run implements gnet.Runnable.
 func (g *greeted) Run(context.Context) error {
 	g.conn.hello = false
+	g.conn.known = g.conn.known || g.granted
 	if g.reply == nil {
 		g.conn.reject(protocol.RejectMalformed)
 		g.conn.close()

@@ -16,19 +16,21 @@ type handshake struct {
 
 // worker answers handshakes until the channel closes.
 func (s *Server) worker() {
+	yieldToOthers()
 	for h := range s.handshakes {
-		g := &greeted{conn: h.conn, reply: s.greet(h.record)}
+		g := &greeted{conn: h.conn}
+		g.reply, g.granted = s.greet(h.record)
 		_ = h.conn.loop.gnet.Execute(context.Background(), g) // an error: shutting down
 	}
 }
 
 // greet opens a Hello and makes its reply; nil means that it can't be read.
-func (s *Server) greet(record []byte) []byte {
+func (s *Server) greet(record []byte) (out []byte, granted bool) {
 	hello, err := protocol.OpenHello(s.key, record)
 	if err != nil {
 		s.Stats.Malformed.Add(1)
 		s.log.Debug("handshake refused", "error", err)
-		return nil
+		return nil, false
 	}
 	now := s.now()
 	a := engine.Admission{Code: protocol.NotServing}
@@ -43,12 +45,11 @@ func (s *Server) greet(record []byte) []byte {
 	} else if a.Code != protocol.NotServing {
 		s.denied(a.Project, a.Code, hello.UUID)
 	}
-	out, err := hello.AppendReply(nil, reply)
-	if err != nil {
+	if out, err = hello.AppendReply(nil, reply); err != nil {
 		s.log.Error("handshake reply", "error", err)
-		return nil
+		return nil, false
 	}
-	return out
+	return out, a.Code == protocol.OK
 }
 
 // denied records a refused handshake [STAT-4]. Like every refusal it leaves when

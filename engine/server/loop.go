@@ -20,11 +20,16 @@ type loop struct {
 	posted   bool // an end-of-cycle task is on its way
 	out      []byte
 	nonces   protocol.Nonces
+
+	connections   connections
+	opens, hellos limiter // new connections and handshakes, by source
 }
 
 func newLoop(s *Server, l gnet.EventLoop) *loop {
 	lp := &loop{server: s, gnet: l}
 	lp.filling, lp.spare = &batch{from: lp}, &batch{from: lp}
+	lp.opens.init(s.config.Guards.ConnectionRate, s.config.Guards.ConnectionBurst)
+	lp.hellos.init(s.config.Guards.HandshakeRate, s.config.Guards.HandshakeBurst)
 	return lp
 }
 

@@ -24,6 +24,7 @@ type Config struct {
 	Loops          int    // event loops, 0: one less than the CPUs, at least one
 	UDPLoops       int    // sockets for datagrams on the same port, 0: TCP only
 	ConnectionsMax int    // 0: the default
+	Guards         Guards
 	Key            *protocol.HandshakeKey
 	Tickets        *TicketKeys
 	Now            func() int64 // wall clock, unix nanoseconds
@@ -60,7 +61,10 @@ type Server struct {
 type Stats struct {
 	Connections    atomic.Int64
 	Accepted       atomic.Uint64
-	Refused        atomic.Uint64 // over the limit of connections
+	Inbound        atomic.Int64  // bytes of incomplete records
+	Refused        atomic.Uint64 // over the limit of connections or of bytes of incomplete records
+	Limited        atomic.Uint64 // connections and handshakes over the limits of their source
+	Overdue        atomic.Uint64 // connections closed because their time was over
 	Handshakes     atomic.Uint64
 	Malformed      atomic.Uint64
 	Unsealed       atomic.Uint64
@@ -78,6 +82,7 @@ func New(c Config) *Server {
 	if c.ConnectionsMax == 0 {
 		c.ConnectionsMax = ConnectionsMax
 	}
+	c.Guards = c.Guards.withDefaults()
 	s := &Server{
 		config: c, key: c.Key, tickets: c.Tickets, now: c.Now, log: c.Log,
 		booted: make(chan struct{}), ended: make(chan error, 1),
@@ -162,19 +167,23 @@ func (s *Server) OnTick() (time.Duration, gnet.Action) {
 	if err := s.tickets.RotateIfDue(time.Unix(0, now)); err != nil {
 		s.log.Error("ticket keys could not be rotated; the old one stays in use", "error", err)
 	}
+	s.sweepAll(now / 1e9)
 	return 500 * time.Millisecond, gnet.None
 }
 
 // OnOpen implements gnet.EventHandler.
 func (s *Server) OnOpen(g gnet.Conn) ([]byte, gnet.Action) {
 	s.Stats.Accepted.Add(1)
-	c := &conn{gnet: g, loop: s.loopOf(g.EventLoop()), open: true}
+	now := s.seconds.Load()
+	c := &conn{gnet: g, loop: s.loopOf(g.EventLoop()), open: true, opened: now, heard: now}
 	if a, ok := g.RemoteAddr().(*net.TCPAddr); ok {
 		c.addr = a.AddrPort().Addr().Unmap()
 	}
+	c.proxied = s.config.Guards.isProxy(c.addr)
+	c.loop.connections.add(c)
 	g.SetContext(c)
-	if s.Stats.Connections.Add(1) > int64(s.config.ConnectionsMax) {
-		s.Stats.Refused.Add(1)
+	s.Stats.Connections.Add(1)
+	if !c.admit(now) {
 		return protocol.AppendReject(nil, protocol.RejectBusy), gnet.Close
 	}
 	return nil, gnet.None
@@ -194,8 +203,7 @@ func (s *Server) loopOf(l gnet.EventLoop) *loop {
 // OnClose implements gnet.EventHandler.
 func (s *Server) OnClose(g gnet.Conn, _ error) gnet.Action {
 	if c, ok := g.Context().(*conn); ok {
-		c.open = false
-		s.Stats.Connections.Add(-1)
+		c.leave()
 	}
 	return gnet.None
 }
@@ -213,6 +221,9 @@ func (s *Server) OnTraffic(g gnet.Conn) (action gnet.Action) {
 	}()
 	data, err := g.Peek(-1)
 	if err != nil {
+		return gnet.Close
+	}
+	if !c.open {
 		return gnet.Close
 	}
 	c.loop.nonces.Freshen(s.seconds.Load())

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package server
+
+// yieldToOthers does nothing here.
+func yieldToOthers() {}
