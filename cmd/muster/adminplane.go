@@ -157,7 +157,7 @@ func (p *program) runtimeSource() admin.RuntimeSource {
 	decided := func(name, help string, of func(*server.DeciderStats) *atomic.Uint64) admin.RuntimeValue {
 		return value(name, help, func() float64 { return float64(of(stats()).Load()) })
 	}
-	f := &p.front.Stats
+	f, u := &p.front.Stats, &p.front.UDP
 	return admin.RuntimeSource{
 		Histograms: []admin.RuntimeHistogram{
 			histogram("muster_batch_requests", "Requests that one event loop handed to the decider at once.", func(s *server.DeciderStats) *server.Histogram { return &s.BatchSize }),
@@ -169,17 +169,27 @@ func (p *program) runtimeSource() admin.RuntimeSource {
 			decided("muster_journal_written_bytes_total", "Bytes of effects written to the journal.", func(s *server.DeciderStats) *atomic.Uint64 { return &s.EntryBytes }),
 			decided("muster_checkpoints_total", "Complete checkpoint passes.", func(s *server.DeciderStats) *atomic.Uint64 { return &s.Passes }),
 			count("muster_connections_accepted_total", "Device connections accepted.", &f.Accepted),
-			count("muster_connections_refused_total", "Device connections closed for the limit of connections.", &f.Refused),
+			count("muster_connections_refused_total", "Device connections closed for the limit of connections, or of bytes of incomplete records.", &f.Refused),
+			count("muster_connections_limited_total", "Device connections and handshakes turned away because their source address made too many.", &f.Limited),
+			count("muster_connections_overdue_total", "Device connections closed because their time was over: for a record, or idle.", &f.Overdue),
 			count("muster_connections_slow_total", "Device connections closed because their answers were not read.", &f.SlowReaders),
 			count("muster_handshakes_total", "Handshakes that gave a ticket.", &f.Handshakes),
 			count("muster_records_malformed_total", "Records or messages that could not be read.", &f.Malformed),
 			count("muster_records_unsealed_total", "Records that did not open under their ticket.", &f.Unsealed),
 			count("muster_tickets_unknown_total", "Records under an unknown or expired ticket.", &f.UnknownTickets),
 			count("muster_busy_total", "Requests and handshakes answered busy.", &f.Busy),
+			count("muster_datagrams_received_total", "Datagrams from devices.", &u.Received),
+			count("muster_datagrams_sent_total", "Datagrams to devices.", &u.Sent),
+			count("muster_datagrams_malformed_total", "Datagrams that are no record, or could not be read.", &u.Malformed),
+			count("muster_datagrams_stranger_total", "Datagrams under a ticket that this server did not make, or that expired.", &u.Strangers),
+			count("muster_datagrams_unsealed_total", "Datagrams that did not open under their ticket.", &u.Unsealed),
+			count("muster_datagrams_limited_total", "Datagrams dropped because their source or the server was too busy for new ones.", &u.Limited),
+			count("muster_datagrams_too_large_total", "Answers that would have been longer than the datagram they answer.", &u.TooLarge),
 			count("muster_panics_total", "Records that caused a panic.", &f.Panics),
 		},
 		Gauges: []admin.RuntimeValue{
 			value("muster_connections", "Open device connections.", func() float64 { return float64(f.Connections.Load()) }),
+			value("muster_connections_incomplete_bytes", "Bytes of incomplete records that connections hold.", func() float64 { return float64(f.Inbound.Load()) }),
 			value("muster_ready", "1 while devices are served.", func() float64 {
 				if p.front.Ready() {
 					return 1
