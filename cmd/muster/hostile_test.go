@@ -359,3 +359,37 @@ func TestProxiedConnections(t *testing.T) { // item networks, [ERR-1]
 		t.Errorf("type %d %v %v, want a grant: the proxy says 10.1.2.3", a.Kind, a.Code, err)
 	}
 }
+
+// TestWrongPasswordsAreSlowed: after some guesses a source is turned away for
+// this project, with the right password too; another project is served.
+func TestWrongPasswordsAreSlowed(t *testing.T) { // [PRJ-3]
+	w := newWorld(t)
+	key, err := license.ParseLicenseKey(w.importItems(item("scans", "scan", "1000")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dial := func(password string) error {
+		k := key
+		k.Password = password
+		c, err := client.Dial(t.Context(), k, protocol.UUID{}, client.Ticket{})
+		if err == nil {
+			c.Close()
+		}
+		return err
+	}
+	for i := range 20 {
+		if err := dial("guess"); client.CodeOf(err) != protocol.WrongPassword {
+			t.Fatalf("guess %d: %v, want 102", i+1, err)
+		}
+	}
+	if err := dial("guess"); !errors.Is(err, client.ErrServerBusy) {
+		t.Errorf("one more guess: %v, want busy", err)
+	}
+	if err := dial(""); !errors.Is(err, client.ErrServerBusy) {
+		t.Errorf("the right one from the same source: %v, want busy", err)
+	}
+	key.ProjectID = "2001-other"
+	if err := dial(""); client.CodeOf(err) != protocol.NoSuchProject {
+		t.Errorf("another project: %v, want 101", err)
+	}
+}

@@ -179,7 +179,7 @@ func (c *conn) handshake(rec []byte) bool {
 		c.reject(protocol.RejectBusy)
 		return false
 	}
-	h := &handshake{conn: c, record: append([]byte(nil), rec...)}
+	h := &handshake{conn: c, source: c.addr, record: append([]byte(nil), rec...)}
 	select {
 	case s.handshakes <- h:
 		c.hello = true

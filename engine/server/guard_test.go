@@ -10,7 +10,7 @@ import (
 
 func TestLimiter(t *testing.T) {
 	var l limiter
-	l.init(10, 30)
+	l.init(600, 30)
 	a, b := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("198.51.100.9")
 	take := func(source netip.Addr, now int64) (n int) {
 		for range 100 {

@@ -2,6 +2,9 @@ package server
 
 import (
 	"context"
+	"hash/maphash"
+	"net/netip"
+	"sync"
 	"time"
 
 	"muster/engine"
@@ -11,7 +14,30 @@ import (
 // handshake is a Hello on its way through a worker.
 type handshake struct {
 	conn   *conn
+	source netip.Addr
 	record []byte
+}
+
+// guesses bounds wrong passwords by project and source.
+type guesses struct {
+	mu      sync.Mutex
+	limiter limiter
+}
+
+type guess struct {
+	project, organization string
+	source                [8]byte
+}
+
+// open says whether a password may be tried; wrong makes it count.
+func (g *guesses) open(k guess, now int64, wrong bool) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	b := g.limiter.bucket(maphash.Comparable(g.limiter.seed, k), now)
+	if wrong {
+		b.spent += 60
+	}
+	return b.has(g.limiter.burst)
 }
 
 // worker answers handshakes until the channel closes.
@@ -19,13 +45,13 @@ func (s *Server) worker() {
 	yieldToOthers()
 	for h := range s.handshakes {
 		g := &greeted{conn: h.conn}
-		g.reply, g.granted = s.greet(h.record)
+		g.reply, g.granted = s.greet(h.record, h.source)
 		_ = h.conn.loop.gnet.Execute(context.Background(), g) // an error: shutting down
 	}
 }
 
 // greet opens a Hello and makes its reply; nil means that it can't be read.
-func (s *Server) greet(record []byte) (out []byte, granted bool) {
+func (s *Server) greet(record []byte, source netip.Addr) (out []byte, granted bool) {
 	hello, err := protocol.OpenHello(s.key, record)
 	if err != nil {
 		s.Stats.Malformed.Add(1)
@@ -33,6 +59,11 @@ func (s *Server) greet(record []byte) (out []byte, granted bool) {
 		return nil, false
 	}
 	now := s.now()
+	attempt := guess{hello.Project, hello.Organization, network(source)}
+	if !s.guesses.open(attempt, now/1e9, false) {
+		s.Stats.Limited.Add(1)
+		return protocol.AppendReject(nil, protocol.RejectBusy), false
+	}
 	a := engine.Admission{Code: protocol.NotServing}
 	if s.ready.Load() {
 		a = s.core.Catalog().Admit(hello.Project, hello.Organization, hello.Password, now/1e9)
@@ -43,6 +74,7 @@ func (s *Server) greet(record []byte) (out []byte, granted bool) {
 		reply.Ticket, reply.Up, reply.Down = ticket[:], keys.Up[:], keys.Down[:]
 		s.Stats.Handshakes.Add(1)
 	} else if a.Code != protocol.NotServing {
+		s.guesses.open(attempt, now/1e9, a.Code == protocol.WrongPassword)
 		s.denied(a.Project, a.Code, hello.UUID)
 	}
 	if out, err = hello.AppendReply(nil, reply); err != nil {

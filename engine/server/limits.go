@@ -26,6 +26,10 @@ const (
 	// dropped. A fleet behind one address gets through after a restart in minutes.
 	newTicketsRate  = 2000
 	newTicketsBurst = 20_000
+	// guessesPerMinute and guessesBurst bound the wrong passwords that one source
+	// may try on a project; then it is rejected as busy, whatever it brings.
+	guessesPerMinute = 6
+	guessesBurst     = 20
 	// busyRetry is the retry-after of busy answers.
 	busyRetry = 200 * time.Millisecond
 	// ConnectionsMax is the default limit of open connections; more are closed

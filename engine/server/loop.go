@@ -28,8 +28,9 @@ type loop struct {
 func newLoop(s *Server, l gnet.EventLoop) *loop {
 	lp := &loop{server: s, gnet: l}
 	lp.filling, lp.spare = &batch{from: lp}, &batch{from: lp}
-	lp.opens.init(s.config.Guards.ConnectionRate, s.config.Guards.ConnectionBurst)
-	lp.hellos.init(s.config.Guards.HandshakeRate, s.config.Guards.HandshakeBurst)
+	g := &s.config.Guards
+	lp.opens.init(60*uint64(g.ConnectionRate), uint64(g.ConnectionBurst))
+	lp.hellos.init(60*uint64(g.HandshakeRate), uint64(g.HandshakeBurst))
 	return lp
 }
 

@@ -48,6 +48,7 @@ type Server struct {
 	mu         sync.Mutex
 	loops      map[gnet.EventLoop]*loop
 	handshakes chan *handshake
+	guesses    guesses
 	seconds    atomic.Int64 // coarse clock, unix seconds
 	ready      atomic.Bool
 	addr       net.Addr
@@ -88,6 +89,7 @@ func New(c Config) *Server {
 		booted: make(chan struct{}), ended: make(chan error, 1),
 		loops: map[gnet.EventLoop]*loop{}, handshakes: make(chan *handshake, handshakeQueue),
 	}
+	s.guesses.limiter.init(guessesPerMinute, guessesBurst)
 	s.seconds.Store(s.now() / 1e9)
 	return s
 }

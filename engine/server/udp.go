@@ -65,7 +65,7 @@ func newUDPLoop(s *Server, socket *datagram.Socket) *udpLoop {
 	l := &udpLoop{server: s, socket: socket, answered: make(chan *batch, 1), flush: make(chan chan struct{}), ended: make(chan struct{})}
 	l.filling = &batch{from: l}
 	l.spare = []*batch{{from: l}, {from: l}}
-	l.sources.init(newTicketsRate, newTicketsBurst)
+	l.sources.init(60*newTicketsRate, newTicketsBurst)
 	return l
 }
 
