@@ -92,10 +92,13 @@ func (s *Server) open() (err error) {
 
 func silent() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
 
+// segmentBytes is a small journal segment: two are filled with zeros at a start.
+const segmentBytes = 2 << 20
+
 // Recover does the second half of a start: the state is read, and the main port
 // serves.
 func (s *Server) Recover() (err error) {
-	s.store, err = s.dir.Open(storage.Options{Log: silent(), Core: engine.Config{
+	s.store, err = s.dir.Open(storage.Options{Log: silent(), SegmentBytes: segmentBytes, Core: engine.Config{
 		Server: s.Identity, Trusted: s.options.Trusted, TokenKey: s.identity.TokenKey, DevicesMax: s.options.DevicesMax,
 	}})
 	if err != nil {
