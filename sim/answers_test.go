@@ -38,7 +38,7 @@ func (r *runner) verify(d *device, through string, a *protocol.Answer) (*license
 	switch {
 	case err != nil:
 		return nil, err
-	case g.Item != a.Item || a.Time != uint64(r.now.UnixMilli()) || g.Issued != r.now.Unix() || g.ActiveUntil <= g.Issued:
+	case g.Item != a.Item || a.Time != uint64(r.decided.UnixMilli()) || g.Issued != r.decided.Unix() || g.ActiveUntil <= g.Issued:
 		return nil, fmt.Errorf("the grant is of item %d, from %d to %d; the answer says item %d at %d ms", g.Item, g.Issued, g.ActiveUntil, a.Item, a.Time)
 	}
 	d.modules = g.Modules
@@ -80,7 +80,7 @@ func (r *runner) compareGrant(want string, a *answer) error {
 		}),
 		says(`for WORD`, func(m []string) error {
 			d, err := parseDuration(m[1])
-			return errors.Join(err, same("until", g.ActiveUntil, r.now.Add(d).Unix()))
+			return errors.Join(err, same("until", g.ActiveUntil, r.decided.Add(d).Unix()))
 		}),
 		says(`N instances?`, func(m []string) error { return same("instances", strconv.Itoa(int(g.Instances)), m[1]) }),
 		says(`in grace`, func([]string) error { flags |= license.GrantInGrace; return nil }),

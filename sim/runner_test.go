@@ -16,6 +16,7 @@ import (
 type runner struct {
 	world    world
 	now      time.Time
+	decided  time.Time // the server's time for decisions: it never runs back
 	vendors  map[string]sim.Vendor
 	licenses map[string]*draft
 	project  string // new devices speak through it
@@ -78,7 +79,7 @@ func init() { // not above: repeat would refer to itself
 
 func newRunner(w world, now time.Time, acme sim.Vendor) *runner {
 	return &runner{
-		world: w, now: now, vendors: map[string]sim.Vendor{"Acme": acme},
+		world: w, now: now, decided: now, vendors: map[string]sim.Vendor{"Acme": acme},
 		licenses: map[string]*draft{}, devices: map[string]*device{},
 	}
 }
@@ -107,7 +108,14 @@ func (r *runner) setTime(_ *statement, m []string) error {
 	if err != nil {
 		return err
 	}
+	return r.clock(at)
+}
+
+func (r *runner) clock(at time.Time) error {
 	r.now = at
+	if at.After(r.decided) {
+		r.decided = at
+	}
 	return r.world.clock(at)
 }
 
@@ -116,8 +124,7 @@ func (r *runner) passTime(_ *statement, m []string) error {
 	if err != nil {
 		return err
 	}
-	r.now = r.now.Add(d)
-	return r.world.clock(r.now)
+	return r.clock(r.now.Add(d))
 }
 
 func parseTime(s string) (time.Time, error) {
