@@ -306,12 +306,13 @@ func (c *Core) regrant(d *Decision, n uint32) {
 	var held *Item
 	for _, item := range p.Items {
 		at, code := c.terms(p, item, d)
-		if _, st := seats.held(item.Ordinal); st != nil && at == stageDependency && code == protocol.OK {
+		_, st := seats.held(item.Ordinal)
+		if st != nil && at == stageDependency && code == protocol.OK && uint64(st.instances) <= item.Quota {
 			held = item
 			break
 		}
 	}
-	if held == nil { // it was refused, or its time has passed: decide a new one
+	if held == nil { // it was refused, or its terms are over: decide a new one
 		d.Reply = Reply{Kind: protocol.KindAccepted, Seq: c.device(n).lastSeq}
 		return
 	}
