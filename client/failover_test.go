@@ -67,7 +67,7 @@ func mustReport(t *testing.T, c *client.Client) {
 func TestStandbyServes(t *testing.T) {
 	s := startServer()
 	defer s.Close()
-	otherKey := s.at(s.main)
+	otherKey := s.Address(s.Main)
 	otherKey.HandshakeKey = stubKey.Public()
 	rows := []struct {
 		name string
@@ -79,11 +79,11 @@ func TestStandbyServes(t *testing.T) {
 		{"rejects as busy", stubPort(t, rejecting(protocol.RejectBusy))},
 		{"has another handshake key", otherKey},
 		{"is another program", stubPort(t, func(n net.Conn) { _, _ = n.Write([]byte("SSH-2.0-OpenSSH_9.9\r\n")) })},
-		{"is starting", s.at(s.front())},
+		{"is starting", s.Address(s.front())},
 	}
 	for i, row := range rows {
 		t.Run(row.name, func(t *testing.T) {
-			second := s.at(s.main)
+			second := s.Address(s.Main)
 			c := clientWith(t, s, client.Options{Timeout: 3 * time.Second}, standby(second), row.main)
 			neverWaits(t, c)
 			mustWork(t, c)
@@ -102,10 +102,10 @@ func TestMainComesFirst(t *testing.T) {
 	s := startServer()
 	defer s.Close()
 	second := s.front()
-	s.serve(second)
-	c := clientFor(t, s, standby(s.at(second)), s.at(s.main))
+	s.Serve(second)
+	c := clientFor(t, s, standby(s.Address(second)), s.Address(s.Main))
 	mustWork(t, c)
-	if c.Address() != s.main.Addr().String() {
+	if c.Address() != s.Main.Addr().String() {
 		t.Errorf("connected to %q, want the main", c.Address())
 	}
 }
@@ -118,15 +118,15 @@ func TestOpenConnectionFailsOver(t *testing.T) {
 		name string
 		end  func(*testServer)
 	}{
-		{"it answers 100", func(s *testServer) { s.main.Quiesce() }},
-		{"it closes", func(s *testServer) { check(s.main.Stop(context.Background())) }},
+		{"it answers 100", func(s *testServer) { s.Main.Quiesce() }},
+		{"it closes", func(s *testServer) { check(s.StopFront(s.Main)) }},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			s := startServer()
 			defer s.Close()
 			second := s.front()
-			s.serve(second)
-			c := clientFor(t, s, s.at(s.main), standby(s.at(second)))
+			s.Serve(second)
+			c := clientFor(t, s, s.Address(s.Main), standby(s.Address(second)))
 			neverWaits(t, c)
 			mustWork(t, c)
 			row.end(s)
@@ -147,15 +147,15 @@ func TestReturnsToMain(t *testing.T) {
 	s := startServer()
 	defer s.Close()
 	first := s.front() // is starting
-	c := clientFor(t, s, s.at(first), standby(s.at(s.main)))
+	c := clientFor(t, s, s.Address(first), standby(s.Address(s.Main)))
 	now := time.Now()
 	c.SetClock(func() time.Time { return now })
 	mustWork(t, c)
 
-	s.serve(first)
+	s.Serve(first)
 	now = now.Add(client.MainRetry - 1)
 	mustReport(t, c)
-	if c.Address() != s.main.Addr().String() {
+	if c.Address() != s.Main.Addr().String() {
 		t.Errorf("connected to %q before the time, want the standby", c.Address())
 	}
 	now = now.Add(1)
@@ -166,7 +166,7 @@ func TestReturnsToMain(t *testing.T) {
 
 	first.Quiesce()
 	mustReport(t, c)
-	s.serve(first)
+	s.Serve(first)
 	check(c.Close())
 	mustReport(t, c)
 	if c.Address() != first.Addr().String() || s.uses(2) != 5 {
@@ -181,7 +181,7 @@ func TestMainStillAway(t *testing.T) {
 	defer s.Close()
 	var asked atomic.Int32
 	away := stubPort(t, counted(&asked, rejecting(protocol.RejectBusy)))
-	c := clientFor(t, s, away, standby(s.at(s.main)))
+	c := clientFor(t, s, away, standby(s.Address(s.Main)))
 	neverWaits(t, c)
 	now := time.Now()
 	c.SetClock(func() time.Time { return now })
@@ -194,7 +194,7 @@ func TestMainStillAway(t *testing.T) {
 			t.Errorf("the main was asked %d times, want %d", asked.Load(), i+2)
 		}
 	}
-	if n := s.main.Stats.Accepted.Load(); n != 1 {
+	if n := s.Main.Stats.Accepted.Load(); n != 1 {
 		t.Errorf("%d connections to the standby, want 1", n)
 	}
 }
@@ -205,15 +205,15 @@ func TestAllAway(t *testing.T) {
 	s := startServer()
 	defer s.Close()
 	closed := closedPort(t)
-	c := clientFor(t, s, closed, standby(s.at(s.main)))
+	c := clientFor(t, s, closed, standby(s.Address(s.Main)))
 	mustWork(t, c)
-	s.main.Quiesce()
+	s.Main.Quiesce()
 	c.SetSleep(func(context.Context, time.Duration) error { return context.Canceled })
 	err := c.Report(context.Background(), client.Count{Count: 1})
 	if err == nil {
 		t.Fatal("a report was acknowledged by nobody")
 	}
-	for _, part := range []string{closed.HostPort + ": dial", "connection refused", s.main.Addr().String() + ": ", "not serving"} {
+	for _, part := range []string{closed.HostPort + ": dial", "connection refused", s.Main.Addr().String() + ": ", "not serving"} {
 		if strings.Count(err.Error(), part) != 1 {
 			t.Errorf("%q, want %q once", err, part)
 		}
@@ -225,10 +225,10 @@ func TestAllAway(t *testing.T) {
 		t.Errorf("%d reports kept, want 1", n)
 	}
 	c.SetSleep(func(context.Context, time.Duration) error { // while it waits, the server comes back
-		s.serve(s.main)
+		s.Serve(s.Main)
 		return nil
 	})
-	s.main.Quiesce()
+	s.Main.Quiesce()
 	mustReport(t, c)
 	if s.uses(2) != 3 {
 		t.Errorf("%d scans, want 3", s.uses(2))
@@ -242,7 +242,7 @@ func TestRefusalIsFinal(t *testing.T) {
 	var asked atomic.Int32
 	other := stubPort(t, counted(&asked, rejecting(protocol.RejectBusy)))
 	s.key.Password = "not this one"
-	c := clientFor(t, s, s.at(s.main), standby(other))
+	c := clientFor(t, s, s.Address(s.Main), standby(other))
 	neverWaits(t, c)
 	if _, err := c.CheckIn(context.Background(), scan); client.CodeOf(err) != protocol.WrongPassword {
 		t.Errorf("error %v, want 102", err)
@@ -257,7 +257,7 @@ func TestDialFailsOver(t *testing.T) {
 	s := startServer()
 	defer s.Close()
 	key := s.key
-	key.Addresses = []license.Address{standby(s.at(s.main)), closedPort(t)}
+	key.Addresses = []license.Address{standby(s.Address(s.Main)), closedPort(t)}
 	conn, err := client.Dial(context.Background(), key, protocol.UUID{}, client.Ticket{})
 	if err != nil {
 		t.Fatal(err)

@@ -30,7 +30,7 @@ func TestTicketOfAnOldPassword(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustReport(t, c)
-	if n := s.main.Stats.Handshakes.Load(); n != 2 {
+	if n := s.Main.Stats.Handshakes.Load(); n != 2 {
 		t.Errorf("%d handshakes, want 2", n)
 	}
 	if state := c.State(); state.Seq != 4 || len(state.Queue) != 0 { // two reports, two check-ins
@@ -52,8 +52,8 @@ func TestPasswordOfAnOldLicenseKey(t *testing.T) {
 		}
 		mustReport(t, c)
 	}
-	if s.uses(2) != 3 || s.main.Stats.Handshakes.Load() != 1 {
-		t.Errorf("%d scans, %d handshakes; want 3 and 1", s.uses(2), s.main.Stats.Handshakes.Load())
+	if s.uses(2) != 3 || s.Main.Stats.Handshakes.Load() != 1 {
+		t.Errorf("%d scans, %d handshakes; want 3 and 1", s.uses(2), s.Main.Stats.Handshakes.Load())
 	}
 }
 

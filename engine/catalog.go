@@ -81,6 +81,15 @@ func (i *Item) Name() string { return i.License.File.LicenseID + "/" + i.ID }
 // End is the unix second at which the item serves nobody any more [EXH-3].
 func (i *Item) End() int64 { return i.Expiry + i.Grace }
 
+// grantsEnd is the unix second beyond which no grant given now lasts: expiry, or
+// the end of the grace that it serves [EXH-3].
+func (i *Item) grantsEnd(now int64) int64 {
+	if now < i.Expiry {
+		return i.Expiry
+	}
+	return i.End()
+}
+
 // State is the item's state at a unix second, in the words of the domain.
 func (i *Item) State(now int64) string {
 	switch {

@@ -235,7 +235,7 @@ func (c *Core) takeSeat(d *Decision, p *Project, m match) (st seat, new scope) {
 	}
 	until := c.activeUntil(m.item)
 	if heldAt, held := seats.held(m.item.Ordinal); m.holds {
-		until = max(until, held.activeUntil)
+		until = max(until, c.keptUntil(m.item, held))
 		if held != before {
 			st.activeUntil, st.flags = until, st.flags|seatBeside
 			c.setSeat(at, st)
@@ -245,6 +245,12 @@ func (c *Core) takeSeat(d *Decision, p *Project, m match) (st seat, new scope) {
 	st.activeUntil = until
 	c.setSeat(at, st)
 	return st, new
+}
+
+// keptUntil is a held seat's end, less if a revision has brought the item's
+// expiry forward: no device would verify a grant that lasts longer [CLI-2].
+func (c *Core) keptUntil(item *Item, held *seat) uint32 {
+	return uint32(min(int64(held.activeUntil), item.grantsEnd(c.now)))
 }
 
 // shareInstances gives the client's other places on an item the instances that
@@ -300,17 +306,20 @@ func (c *Core) regrant(d *Decision, n uint32) {
 	var held *Item
 	for _, item := range p.Items {
 		at, code := c.terms(p, item, d)
-		if _, st := seats.held(item.Ordinal); st != nil && at == stageDependency && code == protocol.OK {
+		_, st := seats.held(item.Ordinal)
+		if st != nil && at == stageDependency && code == protocol.OK && uint64(st.instances) <= item.Quota {
 			held = item
 			break
 		}
 	}
-	if held == nil { // it was refused, or its time has passed: decide a new one
+	if held == nil { // it was refused, or its terms are over: decide a new one
 		d.Reply = Reply{Kind: protocol.KindAccepted, Seq: c.device(n).lastSeq}
 		return
 	}
 	_, st := seats.held(held.Ordinal)
-	c.grant(d, p, held, n, *st)
+	again := *st
+	again.activeUntil = c.keptUntil(held, st)
+	c.grant(d, p, held, n, again)
 }
 
 // release gives a seat back [CLI-6], [DEV-4].

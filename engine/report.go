@@ -146,13 +146,9 @@ func (c *Core) refreshed(st *seat) uint32 {
 // activeUntil is until when an authorization or use now keeps a seat, and how
 // long its grant lasts offline [DEV-1], [GRANT-1].
 func (c *Core) activeUntil(item *Item) uint32 {
-	end := item.Expiry
-	if c.now >= end { // serving its grace [EXH-3]
-		end = item.End()
-	}
 	until := c.now + item.span
 	if c.strict(item) { // the current and the next slot
 		until = int64(c.slot()+2) * protocol.SlotSeconds
 	}
-	return uint32(min(until, end))
+	return uint32(min(until, item.grantsEnd(c.now)))
 }

@@ -167,11 +167,16 @@ func (m *naive) reserved(i *naiveItem, project string) (n uint64) {
 
 func (m *naive) strict(i *naiveItem) bool { return i.bySlot() && m.overuse[i.name] >= i.budget }
 
-func (m *naive) until(i *naiveItem) int64 {
-	end := i.expiry
-	if m.now >= end {
-		end = i.over
+// end is when every grant given now ends at the latest.
+func (m *naive) end(i *naiveItem) int64 {
+	if m.now < i.expiry {
+		return i.expiry
 	}
+	return i.over
+}
+
+func (m *naive) until(i *naiveItem) int64 {
+	end := m.end(i)
 	span := i.period()
 	switch {
 	case i.way == license.Server:
@@ -242,7 +247,7 @@ func (m *naive) checkIn(client int, project, product string, way license.ChargeW
 			s = &naiveSeat{project: project}
 			m.seats[k] = s
 		}
-		s.until = max(s.until, v.until)
+		s.until = max(min(s.until, m.end(i)), v.until)
 		s.n, v.until = n, s.until
 	}
 	g := naiveKey{client, i.name, project}

@@ -27,7 +27,10 @@ var arrows = map[string][]string{
 	"admin":                   {"engine", "license"},
 	"bench":                   {"client", "datagram", "protocol", "license"},
 	"bench/peer":              {"datagram"},
-	"sim":                     {"engine", "license", "protocol"},
+	"sim": {
+		"protocol", "license", "machine", "datagram", "storage/journal", "storage/journal/simdisk", "storage",
+		"engine", "engine/server", "client", "admin", "bench", "bench/peer",
+	},
 }
 
 // homes says where alone each large library is used.
