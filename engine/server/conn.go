@@ -22,7 +22,7 @@ type conn struct {
 	known      bool // a record opened, or a handshake succeeded
 	proxied    bool // a PROXY header is awaited
 
-	// Of the guards; times in unix seconds.
+	// Of the guards; times in seconds of the server's uptime.
 	index   int   // among the loop's connections
 	waiting int   // bytes of an incomplete record
 	opened  int64 // when the connection was
@@ -34,7 +34,7 @@ type conn struct {
 // bytes they are. close says that the connection is beyond repair.
 func (c *conn) consume(data []byte) (used int, close bool) {
 	s := c.loop.server
-	now := s.seconds.Load()
+	now := s.uptime.Load()
 	c.heard = now
 	if c.proxied {
 		ok := false
@@ -174,7 +174,7 @@ func (c *conn) handshake(rec []byte) bool {
 		c.reject(protocol.RejectMalformed)
 		return false
 	}
-	if !c.loop.hellos.allow(c.addr, s.seconds.Load()) {
+	if !c.loop.hellos.allow(c.addr, s.uptime.Load()) {
 		s.Stats.Limited.Add(1)
 		c.reject(protocol.RejectBusy)
 		return false

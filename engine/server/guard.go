@@ -97,7 +97,7 @@ func (l *loop) sweep(now int64) {
 }
 
 // overdue says that a connection has had its time: to complete a record, to show
-// a first valid one, or to send anything. now is in unix seconds.
+// a first valid one, or to send anything. now is in seconds of uptime.
 func (c *conn) overdue(now int64) bool {
 	g := &c.loop.server.config.Guards
 	since := c.partial

@@ -60,7 +60,7 @@ func (s *Server) greet(record []byte, source netip.Addr) (out []byte, granted bo
 	}
 	now := s.now()
 	attempt := guess{hello.Project, hello.Organization, network(source)}
-	if !s.guesses.open(attempt, now/1e9, false) {
+	if !s.guesses.open(attempt, s.uptime.Load(), false) {
 		s.Stats.Limited.Add(1)
 		return protocol.AppendReject(nil, protocol.RejectBusy), false
 	}
@@ -74,7 +74,7 @@ func (s *Server) greet(record []byte, source netip.Addr) (out []byte, granted bo
 		reply.Ticket, reply.Up, reply.Down = ticket[:], keys.Up[:], keys.Down[:]
 		s.Stats.Handshakes.Add(1)
 	} else if a.Code != protocol.NotServing {
-		s.guesses.open(attempt, now/1e9, a.Code == protocol.WrongPassword)
+		s.guesses.open(attempt, s.uptime.Load(), a.Code == protocol.WrongPassword)
 		s.denied(a.Project, a.Code, hello.UUID)
 	}
 	if out, err = hello.AppendReply(nil, reply); err != nil {

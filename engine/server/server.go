@@ -50,6 +50,8 @@ type Server struct {
 	handshakes chan *handshake
 	guesses    guesses
 	seconds    atomic.Int64 // coarse clock, unix seconds
+	uptime     atomic.Int64 // coarse monotonic clock, seconds: that of the guards, nobody sets it
+	started    time.Time
 	ready      atomic.Bool
 	addr       net.Addr
 	udp        []*udpLoop
@@ -90,7 +92,8 @@ func New(c Config) *Server {
 		loops: map[gnet.EventLoop]*loop{}, handshakes: make(chan *handshake, handshakeQueue),
 	}
 	s.guesses.limiter.init(guessesPerMinute, guessesBurst)
-	s.seconds.Store(s.now() / 1e9)
+	s.started = time.Now()
+	s.readClocks()
 	return s
 }
 
@@ -162,21 +165,27 @@ func (s *Server) OnBoot(e gnet.Engine) gnet.Action {
 	return gnet.None
 }
 
+// readClocks brings the coarse clocks up to date and returns the wall clock.
+func (s *Server) readClocks() (now int64) {
+	now = s.now()
+	s.seconds.Store(now / 1e9)
+	s.uptime.Store(1 + int64(time.Since(s.started)/time.Second))
+	return now
+}
+
 // OnTick implements gnet.EventHandler; it runs beside the loops.
 func (s *Server) OnTick() (time.Duration, gnet.Action) {
-	now := s.now()
-	s.seconds.Store(now / 1e9)
-	if err := s.tickets.RotateIfDue(time.Unix(0, now)); err != nil {
+	if err := s.tickets.RotateIfDue(time.Unix(0, s.readClocks())); err != nil {
 		s.log.Error("ticket keys could not be rotated; the old one stays in use", "error", err)
 	}
-	s.sweepAll(now / 1e9)
+	s.sweepAll(s.uptime.Load())
 	return 500 * time.Millisecond, gnet.None
 }
 
 // OnOpen implements gnet.EventHandler.
 func (s *Server) OnOpen(g gnet.Conn) ([]byte, gnet.Action) {
 	s.Stats.Accepted.Add(1)
-	now := s.seconds.Load()
+	now := s.uptime.Load()
 	c := &conn{gnet: g, loop: s.loopOf(g.EventLoop()), open: true, opened: now, heard: now}
 	if a, ok := g.RemoteAddr().(*net.TCPAddr); ok {
 		c.addr = a.AddrPort().Addr().Unmap()

@@ -27,7 +27,8 @@ func (l *limiter) init(perMinute, burst uint64) {
 	l.seed, l.perMinute, l.burst = maphash.MakeSeed(), perMinute, burst
 }
 
-// allow takes a token of a source network at a unix second; false when there is none.
+// allow takes a token of a source network at a second of uptime; false when there
+// is none.
 func (l *limiter) allow(source netip.Addr, now int64) bool {
 	b := l.bucket(maphash.Comparable(l.seed, network(source)), now)
 	if !b.has(l.burst) {

@@ -171,7 +171,7 @@ func (l *udpLoop) session(p *datagram.Packet) *protocol.Session {
 	if kept := l.sessions.find(ticket); kept != nil && int64(ticket.Expires()) > now {
 		return kept
 	}
-	if len(l.filling.decisions) > batchRequests/2 || !l.sources.allow(p.Peer.Addr().Addr(), now) {
+	if len(l.filling.decisions) > batchRequests/2 || !l.sources.allow(p.Peer.Addr().Addr(), s.uptime.Load()) {
 		s.UDP.Limited.Add(1)
 		return nil
 	}
