@@ -1,6 +1,6 @@
 // Package sim is for tests that look at the product as a whole. It has a real
 // [Server] in the process of the test and a [Vendor]. Its own tests hold the
-// engine against a naive model of the rules (TestModel), and play scenarios.
+// engine against a naive model of the rules, and play scenarios.
 //
 // # Scenarios
 //
@@ -16,6 +16,7 @@
 //	  item seats
 //	    ChargeWay: device-monthly
 //	    Quota: 5
+//	    Modules: 1D, QR
 //	import 1001 to new project Warehouse
 //	devices D1 to D6 check in for DBR        -> granted seats for 30d
 //	device D7 checks in for DBR              -> refused 120 seats

@@ -1,6 +1,7 @@
 package sim_test
 
 import (
+	"os"
 	"strings"
 	"testing"
 
@@ -51,6 +52,22 @@ func TestWrongScenarios(t *testing.T) {
 		if err := playText(t, small+text); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: error %v, want one with %q", text, err, want)
 		}
+	}
+}
+
+// TestPackageExample plays the scenario of the package comment.
+func TestPackageExample(t *testing.T) {
+	doc, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, _ := strings.Cut(string(doc), "A scenario:\n//\n")
+	example, _, found := strings.Cut(example, "//\n// A statement")
+	if !found {
+		t.Fatal("the package comment has no example any more")
+	}
+	if err := playText(t, strings.ReplaceAll(example, "//\t", "")); err != nil {
+		t.Error(err)
 	}
 }
 
