@@ -233,7 +233,7 @@ func (c *Canonical) measureUDPEcho(ctx context.Context) (Result, error) {
 	}
 	sockets := make([]*datagram.Socket, 50)
 	for i := range sockets {
-		if sockets[i], err = datagram.Listen("127.0.0.1:0", false); err != nil {
+		if sockets[i], err = datagram.Listen("127.0.0.1:0", 0); err != nil {
 			return Result{}, err
 		}
 		defer sockets[i].Close()

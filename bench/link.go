@@ -61,7 +61,7 @@ func overUDP(tcp link) (link, error) {
 	if to.Addr().IsLoopback() {
 		local = netip.AddrPortFrom(to.Addr(), 0).String()
 	}
-	if d.socket, err = datagram.Listen(local, false); err != nil {
+	if d.socket, err = datagram.Listen(local, 0); err != nil {
 		return nil, err
 	}
 	return d, conn.Close()

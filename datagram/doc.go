@@ -1,7 +1,7 @@
 // Package datagram reads and writes UDP datagrams many at a time: recvmmsg and
 // sendmmsg on Linux, one by one elsewhere. Nothing is allocated for a datagram.
 //
-// Sockets of one address share its datagrams ([Listen] with reuse): the kernel
+// Sockets of one address share its datagrams ([Shared]): the kernel
 // keeps the datagrams of one peer on one socket, so each socket can have a
 // goroutine and memory of its own. A reply leaves from the address that the
 // request came to, also on a host with several.
@@ -15,6 +15,17 @@ const (
 	// Size is the room for one datagram; of a longer one the rest is cut off, and
 	// it fills the room.
 	Size = 1536
+)
+
+// Options are how a socket is bound and waited on.
+type Options uint8
+
+const (
+	// Shared lets several sockets be bound to the same address.
+	Shared Options = 1 << iota
+	// OwnThread makes Read wait on a thread instead of in the Go runtime's poller:
+	// better for a busy server's few sockets, worse for many idle ones.
+	OwnThread
 )
 
 // Packet is a datagram and its other end.

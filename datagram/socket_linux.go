@@ -7,7 +7,11 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
 	"syscall"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -22,9 +26,15 @@ type Peer struct {
 
 // Socket is a bound UDP socket. One goroutine may read while another writes.
 type Socket struct {
-	conn     *net.UDPConn
+	conn     *net.UDPConn // nil: the socket has a thread of its own
 	raw      syscall.RawConn
+	fd       int // of its own thread's
+	closed   atomic.Bool
+	reading  sync.Mutex // with a thread of its own: held while the descriptor is in use
+	writing  sync.Mutex
+	local    netip.AddrPort
 	wildcard bool // bound to no address in particular: the local one must be told
+	deadline atomic.Int64
 	in, out  vector
 }
 
@@ -36,6 +46,7 @@ type vector struct {
 	controls [Max][controlBytes]byte
 	call     func(fd uintptr) bool // made once: a closure a call would be allocated
 	n        int                   // to move, and moved
+	now      bool                  // move nothing rather than wait
 	errno    syscall.Errno
 }
 
@@ -53,25 +64,50 @@ const controlBytes = 64
 // bufferBytes is how much the kernel may queue for a socket, where it lets us.
 const bufferBytes = 8 << 20
 
-// Listen binds a socket to host:port. With reuse, several sockets may be bound
-// to the same address and share what arrives.
-func Listen(address string, reuse bool) (*Socket, error) {
+// Listen binds a socket to host:port.
+func Listen(address string, options Options) (*Socket, error) {
 	s := &Socket{}
-	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error { return s.prepare(c, reuse) }}
+	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error { return s.prepare(c, options&Shared != 0) }}
 	conn, err := config.ListenPacket(context.Background(), "udp", address)
 	if err != nil {
 		return nil, err
 	}
 	s.conn = conn.(*net.UDPConn)
-	s.wildcard = s.Addr().Addr().IsUnspecified()
-	if s.raw, err = s.conn.SyscallConn(); err != nil {
-		return nil, errors.Join(err, s.conn.Close())
+	s.local = s.conn.LocalAddr().(*net.UDPAddr).AddrPort()
+	s.wildcard = s.local.Addr().IsUnspecified()
+	if s.raw, err = s.conn.SyscallConn(); err == nil && options&OwnThread != 0 {
+		err = s.detach()
+	}
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
 	}
 	s.in.point()
 	s.out.point()
 	s.in.call = func(fd uintptr) bool { return s.in.move(fd, unix.SYS_RECVMMSG) }
 	s.out.call = func(fd uintptr) bool { return s.out.move(fd, unix.SYS_SENDMMSG) }
 	return s, nil
+}
+
+// waitTime is how long a thread waits before it looks whether the socket was
+// closed or its time is over.
+const waitTime = 100 * time.Millisecond
+
+// detach takes the socket away from the Go runtime's poller, which is woken by
+// every datagram that comes or has left, whether someone waits for it or not.
+func (s *Socket) detach() (err error) {
+	fault := s.raw.Control(func(fd uintptr) {
+		if s.fd, err = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0); err == nil {
+			err = unix.SetNonblock(s.fd, false)
+		}
+		if wait := unix.NsecToTimeval(int64(waitTime)); err == nil {
+			err = errors.Join(unix.SetsockoptTimeval(s.fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &wait))
+		}
+	})
+	if err = errors.Join(fault, err); err != nil {
+		return err
+	}
+	err, s.conn = s.conn.Close(), nil
+	return err
 }
 
 // prepare sets what has to be set before the socket is bound.
@@ -111,13 +147,17 @@ func (v *vector) point() {
 // move makes the system call; false asks to be called again when the socket is ready.
 func (v *vector) move(fd, call uintptr) bool {
 	for {
-		n, _, errno := unix.Syscall6(call, fd, uintptr(unsafe.Pointer(&v.headers)), uintptr(v.n), unix.MSG_DONTWAIT, 0, 0)
+		n, _, errno := unix.RawSyscall6(call, fd, uintptr(unsafe.Pointer(&v.headers)), uintptr(v.n), unix.MSG_DONTWAIT, 0, 0)
 		switch errno {
 		case 0:
 			v.n, v.errno = int(n), 0
 			return true
 		case unix.EAGAIN:
-			return false
+			v.errno = 0
+			if v.now {
+				v.n = 0
+			}
+			return v.now
 		case unix.EINTR:
 		default:
 			v.n, v.errno = 0, errno
@@ -126,10 +166,72 @@ func (v *vector) move(fd, call uintptr) bool {
 	}
 }
 
+// wait reads on the socket's own thread until something came.
+func (s *Socket) wait() error {
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	v := &s.in
+	for {
+		if s.closed.Load() {
+			return net.ErrClosed
+		}
+		n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, uintptr(s.fd), uintptr(unsafe.Pointer(&v.headers)), uintptr(v.n), unix.MSG_WAITFORONE, 0, 0)
+		switch errno {
+		case 0:
+			v.n, v.errno = int(n), 0
+			return nil
+		case unix.EAGAIN, unix.EINTR: // waitTime is over
+			if end := s.deadline.Load(); end != 0 && time.Now().UnixNano() >= end {
+				return os.ErrDeadlineExceeded
+			}
+		default:
+			v.n, v.errno = 0, errno
+			return nil
+		}
+	}
+}
+
+// receive fills the incoming vector.
+func (s *Socket) receive(now bool) error {
+	switch {
+	case s.conn != nil:
+		return s.raw.Read(s.in.call)
+	case !now:
+		return s.wait()
+	case s.closed.Load():
+		return net.ErrClosed
+	}
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	s.in.move(uintptr(s.fd), unix.SYS_RECVMMSG)
+	return nil
+}
+
+// transmit sends the outgoing vector.
+func (s *Socket) transmit() error {
+	if s.conn != nil {
+		return s.raw.Write(s.out.call)
+	}
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	if s.closed.Load() {
+		return net.ErrClosed
+	}
+	s.out.now = true // what the kernel has no room for is lost, as on the way
+	s.out.move(uintptr(s.fd), unix.SYS_SENDMMSG)
+	return nil
+}
+
 // Read waits for datagrams and reads as many as there are, up to len(packets)
 // and Max. Each Data has to have room; it is cut to what was read.
-func (s *Socket) Read(packets []Packet) (n int, err error) {
+func (s *Socket) Read(packets []Packet) (n int, err error) { return s.read(packets, false) }
+
+// ReadNow is Read without waiting: n is 0 when there are none.
+func (s *Socket) ReadNow(packets []Packet) (n int, err error) { return s.read(packets, true) }
+
+func (s *Socket) read(packets []Packet, now bool) (n int, err error) {
 	v := &s.in
+	v.now = now
 	v.n = min(len(packets), Max)
 	for i := range v.n {
 		v.iovecs[i].Base = unsafe.SliceData(packets[i].Data)
@@ -141,7 +243,7 @@ func (s *Socket) Read(packets []Packet) (n int, err error) {
 			h.SetControllen(controlSpace)
 		}
 	}
-	if err := s.raw.Read(v.call); err != nil {
+	if err := s.receive(now); err != nil {
 		return 0, err
 	}
 	if v.errno != 0 {
@@ -167,7 +269,7 @@ func (s *Socket) Write(packets []Packet) error {
 		for i := range v.n {
 			s.address(i, &packets[i])
 		}
-		if err := s.raw.Write(v.call); err != nil {
+		if err := s.transmit(); err != nil {
 			return err
 		}
 		packets = packets[max(v.n, 1):]
@@ -252,7 +354,33 @@ func (p *Peer) addr() netip.AddrPort {
 }
 
 // Addr is where the socket is bound.
-func (s *Socket) Addr() netip.AddrPort { return s.conn.LocalAddr().(*net.UDPAddr).AddrPort() }
+func (s *Socket) Addr() netip.AddrPort { return s.local }
+
+// SetReadDeadline ends a Read that waits at t, with an error that is
+// [os.ErrDeadlineExceeded]; the zero time lifts it.
+func (s *Socket) SetReadDeadline(t time.Time) error {
+	if s.conn != nil {
+		return s.conn.SetReadDeadline(t)
+	}
+	if t.IsZero() {
+		s.deadline.Store(0)
+	} else {
+		s.deadline.Store(t.UnixNano())
+	}
+	return nil
+}
 
 // Close ends reads and writes under way.
-func (s *Socket) Close() error { return s.conn.Close() }
+func (s *Socket) Close() error {
+	if s.conn != nil {
+		return s.conn.Close()
+	}
+	if s.closed.Swap(true) {
+		return net.ErrClosed
+	}
+	s.reading.Lock()
+	defer s.reading.Unlock()
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	return unix.Close(s.fd)
+}

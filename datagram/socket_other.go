@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"time"
 )
 
 // Peer is where a datagram came from.
@@ -14,9 +15,10 @@ type Peer struct{ from netip.AddrPort }
 // Socket is a bound UDP socket. One goroutine may read while another writes.
 type Socket struct{ conn *net.UDPConn }
 
-// Listen binds a socket to host:port. Sockets can't share an address here.
-func Listen(address string, reuse bool) (*Socket, error) {
-	if reuse {
+// Listen binds a socket to host:port. Sockets can't share an address here, and
+// have no threads of their own.
+func Listen(address string, options Options) (*Socket, error) {
+	if options&Shared != 0 {
 		return nil, errors.New("several sockets on one address: only on Linux")
 	}
 	conn, err := net.ListenPacket("udp", address)
@@ -36,6 +38,9 @@ func (s *Socket) Read(packets []Packet) (n int, err error) {
 	p.Data, p.Peer.from = p.Data[:size], from
 	return 1, nil
 }
+
+// ReadNow says that there are none: nothing can be read here without waiting.
+func (s *Socket) ReadNow([]Packet) (n int, err error) { return 0, nil }
 
 // Write sends datagrams. One that the system refuses is left out: datagrams get lost.
 func (s *Socket) Write(packets []Packet) error {
@@ -57,6 +62,10 @@ func (p *Peer) addr() netip.AddrPort {
 
 // Addr is where the socket is bound.
 func (s *Socket) Addr() netip.AddrPort { return s.conn.LocalAddr().(*net.UDPAddr).AddrPort() }
+
+// SetReadDeadline ends a Read that waits at t, with an error that is
+// [os.ErrDeadlineExceeded]; the zero time lifts it.
+func (s *Socket) SetReadDeadline(t time.Time) error { return s.conn.SetReadDeadline(t) }
 
 // Close ends reads and writes under way.
 func (s *Socket) Close() error { return s.conn.Close() }

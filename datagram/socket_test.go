@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"testing"
 	"time"
 )
@@ -36,9 +37,9 @@ func room() []Packet {
 	return packets
 }
 
-func listen(t *testing.T, address string) *Socket {
+func listen(t *testing.T, address string, options Options) *Socket {
 	t.Helper()
-	s, err := Listen(address, false)
+	s, err := Listen(address, options)
 	if err != nil {
 		t.Skipf("no socket on %s here: %v", address, err)
 	}
@@ -46,14 +47,28 @@ func listen(t *testing.T, address string) *Socket {
 	return s
 }
 
+// both runs a test for sockets in the runtime's poller and with threads of their own.
+func both(t *testing.T, test func(*testing.T, Options)) {
+	for name, options := range map[string]Options{"poller": 0, "own thread": OwnThread, "shared": Shared | OwnThread} {
+		t.Run(name, func(t *testing.T) {
+			if runtime.GOOS != "linux" && options&Shared != 0 {
+				t.Skip("sockets share an address on Linux only")
+			}
+			test(t, options)
+		})
+	}
+}
+
 // TestReplyComesFromWhereItWasSentTo: on an address of its own or on all of them,
 // a connected client gets its answers.
-func TestReplyComesFromWhereItWasSentTo(t *testing.T) {
+func TestReplyComesFromWhereItWasSentTo(t *testing.T) { both(t, testReplyComesFromWhereItWasSentTo) }
+
+func testReplyComesFromWhereItWasSentTo(t *testing.T, options Options) {
 	for _, row := range []struct{ bound, sent string }{
 		{"127.0.0.1:0", "127.0.0.1"}, {"[::1]:0", "::1"}, {"0.0.0.0:0", "127.0.0.1"}, {":0", "::1"}, {":0", "127.0.0.1"}, {":0", "127.0.0.2"}, {"0.0.0.0:0", "127.0.0.3"},
 	} {
 		t.Run(row.bound+" "+row.sent, func(t *testing.T) {
-			s := listen(t, row.bound)
+			s := listen(t, row.bound, options)
 			go echo(s)
 			to := netip.AddrPortFrom(netip.MustParseAddr(row.sent), s.Addr().Port())
 			c, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(to))
@@ -79,7 +94,11 @@ func TestReplyComesFromWhereItWasSentTo(t *testing.T) {
 }
 
 func TestPeerIsToldAndOneWithoutRouteIsLeftOut(t *testing.T) {
-	s, other := listen(t, "127.0.0.1:0"), listen(t, "127.0.0.1:0")
+	both(t, testPeerIsToldAndOneWithoutRouteIsLeftOut)
+}
+
+func testPeerIsToldAndOneWithoutRouteIsLeftOut(t *testing.T, options Options) {
+	s, other := listen(t, "127.0.0.1:0", options), listen(t, "127.0.0.1:0", options)
 	var packet Packet
 	packet.Data = []byte("hello")
 	packet.Peer = PeerOf(s.Addr())
@@ -104,8 +123,26 @@ func TestPeerIsToldAndOneWithoutRouteIsLeftOut(t *testing.T) {
 	}
 }
 
-func TestClosedSocketEndsRead(t *testing.T) {
-	s := listen(t, "127.0.0.1:0")
+func TestReadNowDoesNotWait(t *testing.T) { both(t, testReadNowDoesNotWait) }
+
+func testReadNowDoesNotWait(t *testing.T, options Options) {
+	s, other := listen(t, "127.0.0.1:0", options), listen(t, "127.0.0.1:0", options)
+	packets := room()
+	if n, err := s.ReadNow(packets); n != 0 || err != nil {
+		t.Errorf("%d datagrams of none, %v", n, err)
+	}
+	if err := other.Write([]Packet{{Data: []byte("hello"), Peer: PeerOf(s.Addr())}}); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := s.Read(packets); n != 1 || err != nil {
+		t.Errorf("%d datagrams of one, %v", n, err)
+	}
+}
+
+func TestClosedSocketEndsRead(t *testing.T) { both(t, testClosedSocketEndsRead) }
+
+func testClosedSocketEndsRead(t *testing.T, options Options) {
+	s := listen(t, "127.0.0.1:0", options)
 	done := make(chan error)
 	go func() { _, err := s.Read(room()); done <- err }()
 	s.Close()
@@ -114,8 +151,10 @@ func TestClosedSocketEndsRead(t *testing.T) {
 	}
 }
 
-func TestNothingIsAllocated(t *testing.T) {
-	a, b := listen(t, "127.0.0.1:0"), listen(t, "127.0.0.1:0")
+func TestNothingIsAllocated(t *testing.T) { both(t, testNothingIsAllocated) }
+
+func testNothingIsAllocated(t *testing.T, options Options) {
+	a, b := listen(t, "127.0.0.1:0", options), listen(t, "127.0.0.1:0", options)
 	packets := room()
 	packets[0].Data = append(packets[0].Data[:0], "hello"...)
 	packets[0].Peer = PeerOf(b.Addr())
@@ -130,5 +169,17 @@ func TestNothingIsAllocated(t *testing.T) {
 		in[0].Data = in[0].Data[:Size]
 	}); n != 0 {
 		t.Errorf("%v allocations for a datagram", n)
+	}
+}
+
+func TestReadDeadline(t *testing.T) { both(t, testReadDeadline) }
+
+func testReadDeadline(t *testing.T, options Options) {
+	s := listen(t, "127.0.0.1:0", options)
+	if err := s.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Read(room()); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("error %v", err)
 	}
 }

@@ -16,7 +16,7 @@ type UDPEcho struct {
 
 // Run listens on a free port of 127.0.0.1 and serves until the process ends.
 func (e *UDPEcho) Run() error {
-	socket, err := datagram.Listen("127.0.0.1:0", true)
+	socket, err := datagram.Listen("127.0.0.1:0", datagram.Shared|datagram.OwnThread)
 	if err != nil {
 		return err
 	}

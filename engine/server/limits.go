@@ -30,6 +30,9 @@ const (
 	// may try on a project; then it is rejected as busy, whatever it brings.
 	guessesPerMinute = 6
 	guessesBurst     = 20
+	// udpBatch is how many requests by datagram make a batch that is handed over
+	// although more have come.
+	udpBatch = 4 << 10
 	// busyRetry is the retry-after of busy answers.
 	busyRetry = 200 * time.Millisecond
 	// ConnectionsMax is the default limit of open connections; more are closed

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"muster/datagram"
 	"muster/protocol"
@@ -15,31 +16,29 @@ import (
 // connection a datagram costs nothing to make up, so what is not understood, or
 // does not open, is met with silence, and no answer is longer than its request.
 //
-// Two goroutines serve it. The reader opens and decodes datagrams into the batch
-// being filled, and hands it to the decider when that has none of this loop. The
-// writer gets batches back, hands the next one over, and sends the answers.
+// One goroutine reads, hands over and answers in turn. It waits for datagrams
+// only when the decider has nothing of it; else it reads what has come, waits for
+// its batch, and hands the next one over before it sends the answers. So many
+// datagrams cost one wake-up, which on one CPU is the larger part of the price.
 type udpLoop struct {
 	server *Server
 	socket *datagram.Socket
 
-	mu       sync.Mutex
-	filling  *batch
-	spare    []*batch // two more: one may be with the decider while another is sent
-	inFlight bool
-
 	answered chan *batch
-	flush    chan chan struct{}
-	ended    chan struct{} // the reader has ended
+	unsent   atomic.Int32 // batches that are decided and whose answers have not left
+	quit     chan struct{}
 	done     sync.WaitGroup
 
-	sending sync.Mutex // reader and writer share the socket's outgoing side
-
-	// Of the reader alone.
-	sessions sessionCache
-	sources  limiter // of tickets that are not in the cache
-	now      []byte  // answers that wait for nothing
-	packet   [1]datagram.Packet
-	nonces   protocol.Nonces
+	// Of its goroutine alone, but for a batch while the decider has it.
+	filling, spare *batch
+	inFlight       bool
+	packets        []datagram.Packet
+	sessions       sessionCache
+	sources        limiter // of tickets that are not in the cache
+	now            []byte  // answers that wait for nothing
+	out            []byte
+	replies        []datagram.Packet
+	nonces         protocol.Nonces
 }
 
 // datagramRecord is a record of consecutive decisions and where its answer goes.
@@ -62,58 +61,84 @@ type UDPStats struct {
 }
 
 func newUDPLoop(s *Server, socket *datagram.Socket) *udpLoop {
-	l := &udpLoop{server: s, socket: socket, answered: make(chan *batch, 1), flush: make(chan chan struct{}), ended: make(chan struct{})}
-	l.filling = &batch{from: l}
-	l.spare = []*batch{{from: l}, {from: l}}
+	l := &udpLoop{
+		server: s, socket: socket, answered: make(chan *batch, 1), quit: make(chan struct{}),
+		packets: make([]datagram.Packet, datagram.Max), replies: make([]datagram.Packet, 0, datagram.Max),
+		out: make([]byte, 0, datagram.Max*protocol.MaxDatagram),
+	}
+	l.filling, l.spare = &batch{from: l}, &batch{from: l}
 	l.sources.init(60*newTicketsRate, newTicketsBurst)
+	for i := range l.packets {
+		l.packets[i].Data = make([]byte, datagram.Size)
+	}
 	return l
 }
 
+// run serves the socket until it is closed.
 func (l *udpLoop) run() {
-	l.done.Go(l.read)
-	l.done.Go(l.write)
-}
-
-// read serves the socket until it is closed.
-func (l *udpLoop) read() {
-	defer close(l.ended)
-	packets := make([]datagram.Packet, datagram.Max)
 	for {
-		for i := range packets {
-			if packets[i].Data == nil {
-				packets[i].Data = make([]byte, datagram.Size)
-			}
-			packets[i].Data = packets[i].Data[:datagram.Size]
-		}
-		n, err := l.socket.Read(packets)
-		if err != nil {
+		if err := l.fill(); err != nil {
 			l.server.udpEnded(err)
 			return
 		}
-		l.take(packets[:n])
+		l.handOver()
+		if !l.inFlight {
+			continue
+		}
+		select {
+		case b := <-l.answered:
+			l.inFlight = false
+			l.spare = b // it can't be filled before it is sent: a batch is in flight then
+			l.handOver()
+			l.reply(b)
+			b.reset()
+			l.unsent.Add(-1)
+		case <-l.quit:
+			return
+		}
 	}
 }
 
-// take puts datagrams into the batch being filled and hands it over if it can.
+// fill reads what has come, until there is no more or the batch is large; it
+// waits when nothing else is to be done.
+func (l *udpLoop) fill() error {
+	read := l.socket.Read
+	if l.inFlight {
+		read = l.socket.ReadNow
+	}
+	for len(l.filling.decisions) < udpBatch {
+		n, err := read(l.packets)
+		if err != nil {
+			return err
+		}
+		l.take(l.packets[:n])
+		if n < datagram.Max {
+			return nil
+		}
+		read = l.socket.ReadNow
+	}
+	return nil
+}
+
+// take puts datagrams into the batch being filled.
 func (l *udpLoop) take(packets []datagram.Packet) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	l.server.UDP.Received.Add(uint64(len(packets)))
 	l.nonces.Freshen(l.server.seconds.Load())
 	for i := range packets {
 		l.record(&packets[i])
+		packets[i].Data = packets[i].Data[:datagram.Size]
 	}
-	l.handOver()
+	l.flush()
 }
 
-// handOver gives the filled batch to the decider, if there is one, the decider
-// has none of this loop, and there is another to fill.
+// handOver gives the filled batch to the decider, if there is one and the
+// decider has none of this loop.
 func (l *udpLoop) handOver() {
-	if l.inFlight || len(l.filling.decisions) == 0 || len(l.spare) == 0 {
+	if l.inFlight || len(l.filling.decisions) == 0 {
 		return
 	}
 	b := l.filling
-	l.filling, l.spare = l.spare[len(l.spare)-1], l.spare[:len(l.spare)-1]
+	l.filling = l.spare
 	l.inFlight = true
 	l.server.decider.batches <- b // has room for a batch of every loop
 }
@@ -156,9 +181,9 @@ func (l *udpLoop) record(p *datagram.Packet) {
 		b.datagrams = append(b.datagrams, datagramRecord{peer: p.Peer, session: session, n: taken, bytes: size})
 	}
 	if len(now) > 0 && len(now)+protocol.TagBytes <= size {
-		reply := session.FinishReply(now, 0, l.nonces.Next())
-		l.packet[0] = datagram.Packet{Data: reply, Peer: p.Peer}
-		l.send(l.packet[:])
+		start := len(l.out)
+		l.out = session.FinishReply(append(l.out, now...), start, l.nonces.Next())
+		l.post(start, p.Peer)
 	}
 }
 
@@ -185,111 +210,64 @@ func (l *udpLoop) session(p *datagram.Packet) *protocol.Session {
 
 // answer is called by the decider when a batch is decided and durable.
 func (l *udpLoop) answer(b *batch) {
-	select {
-	case l.answered <- b:
-	case <-l.ended:
+	l.unsent.Add(1)
+	l.answered <- b // has room: one batch is in flight
+}
+
+// reply sends the answers of a batch, a datagram for each of its records.
+func (l *udpLoop) reply(b *batch) {
+	first := 0
+	for i := range b.datagrams {
+		l.seal(b, first, &b.datagrams[i])
+		first += b.datagrams[i].n
 	}
+	l.flush()
 }
 
-// write sends what was answered until the reader ends.
-func (l *udpLoop) write() {
-	w := &udpWriter{loop: l, packets: make([]datagram.Packet, 0, datagram.Max)}
-	for {
-		select {
-		case b := <-l.answered:
-			l.landed()
-			w.batch(b)
-			l.recycle(b)
-		case passed := <-l.flush:
-			close(passed)
-		case <-l.ended:
-			return
-		}
-	}
-}
-
-// landed hands the next batch over before the answers of this one are written.
-func (l *udpLoop) landed() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.inFlight = false
-	l.handOver()
-}
-
-func (l *udpLoop) recycle(b *batch) {
-	b.reset()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.spare = append(l.spare, b)
-	l.handOver()
-}
-
-func (l *udpLoop) send(packets []datagram.Packet) {
-	l.sending.Lock()
-	defer l.sending.Unlock()
-	l.server.UDP.Sent.Add(uint64(len(packets)))
-	_ = l.socket.Write(packets) // an error: the socket is closed
-}
-
-// udpWriter seals the answers of batches.
-type udpWriter struct {
-	loop    *udpLoop
-	packets []datagram.Packet
-	out     []byte
-	nonces  protocol.Nonces
-}
-
-// batch sends the answers of a batch, a datagram for each of its records.
-func (w *udpWriter) batch(b *batch) {
-	w.nonces.Freshen(w.loop.server.seconds.Load())
-	i := 0
-	for _, d := range b.datagrams {
-		w.reply(b, i, d)
-		i += d.n
-		if len(w.packets) == datagram.Max {
-			w.flush()
-		}
-	}
-	w.flush()
-}
-
-func (w *udpWriter) flush() {
-	if len(w.packets) > 0 {
-		w.loop.send(w.packets)
-	}
-	w.packets, w.out = w.packets[:0], w.out[:0]
-}
-
-// reply seals the answers to one datagram, those from decision first on.
-func (w *udpWriter) reply(b *batch, first int, d datagramRecord) {
-	const reserve = datagram.Max * protocol.MaxDatagram // so that packets keep pointing into out
-	if cap(w.out) < reserve {
-		w.out = make([]byte, 0, reserve)
-	}
-	start := len(w.out)
-	w.out = protocol.BeginReply(w.out)
-	empty := len(w.out)
+// seal makes the datagram that answers one record, whose first decision is given.
+func (l *udpLoop) seal(b *batch, first int, d *datagramRecord) {
+	start := len(l.out)
+	l.out = protocol.BeginReply(l.out)
+	empty := len(l.out)
 	for i := first; i < first+d.n; i++ {
 		a := b.decisions[i].Answer()
-		w.out = w.within(w.out, &a, start+d.bytes-protocol.TagBytes)
+		l.out = l.within(l.out, &a, start+d.bytes-protocol.TagBytes)
 	}
-	if len(w.out) == empty {
-		w.out = w.out[:start]
+	if len(l.out) == empty {
+		l.out = l.out[:start]
 		return
 	}
-	w.out = d.session.FinishReply(w.out, start, w.nonces.Next())
-	w.packets = append(w.packets, datagram.Packet{Data: w.out[start:len(w.out):len(w.out)], Peer: d.peer})
+	l.out = d.session.FinishReply(l.out, start, l.nonces.Next())
+	l.post(start, d.peer)
+}
+
+// post has the datagram at out[start:] sent with the next others.
+func (l *udpLoop) post(start int, to datagram.Peer) {
+	l.replies = append(l.replies, datagram.Packet{Data: l.out[start:len(l.out):len(l.out)], Peer: to})
+	if len(l.replies) == datagram.Max {
+		l.flush()
+	}
+}
+
+// flush sends what was posted. out has room for as many as post gathers, so the
+// datagrams stay where they are until then.
+func (l *udpLoop) flush() {
+	if len(l.replies) > 0 {
+		l.server.UDP.Sent.Add(uint64(len(l.replies)))
+		_ = l.socket.Write(l.replies) // an error: the socket is closed
+	}
+	l.replies, l.out = l.replies[:0], l.out[:0]
 }
 
 // within appends an answer if it ends before end. A longer one goes without what
 // the device can do without, or says that it has to be had over TCP; or it is
 // left out, and the device asks again.
-func (w *udpWriter) within(out []byte, a *protocol.Answer, end int) []byte {
+func (l *udpLoop) within(out []byte, a *protocol.Answer, end int) []byte {
 	before := len(out)
 	if out = protocol.AppendAnswer(out, a); len(out) <= end {
 		return out
 	}
-	w.loop.server.UDP.TooLarge.Add(1)
+	l.server.UDP.TooLarge.Add(1)
 	shorter := protocol.Answer{Kind: protocol.KindTooLarge, ID: a.ID}
 	if a.Kind == protocol.KindRefused {
 		shorter = *a
@@ -304,14 +282,18 @@ func (w *udpWriter) within(out []byte, a *protocol.Answer, end int) []byte {
 // openUDP opens the datagram sockets beside the TCP port.
 func (s *Server) openUDP() error {
 	for range s.config.UDPLoops {
-		socket, err := datagram.Listen(s.addr.String(), s.config.UDPLoops > 1)
+		options := datagram.OwnThread
+		if s.config.UDPLoops > 1 {
+			options |= datagram.Shared
+		}
+		socket, err := datagram.Listen(s.addr.String(), options)
 		if err != nil {
 			s.closeUDP()
 			return fmt.Errorf("listen on %s (UDP): %w; choose another --listen address, or stop what uses it", s.addr, err)
 		}
 		l := newUDPLoop(s, socket)
 		s.udp = append(s.udp, l)
-		l.run()
+		l.done.Go(l.run)
 	}
 	return nil
 }
@@ -328,8 +310,11 @@ func (s *Server) udpEnded(err error) {
 }
 
 func (s *Server) closeUDP() {
-	s.stopping.Store(true)
+	if s.stopping.Swap(true) {
+		return
+	}
 	for _, l := range s.udp {
+		close(l.quit)
 		_ = l.socket.Close()
 		l.done.Wait()
 	}
@@ -338,12 +323,8 @@ func (s *Server) closeUDP() {
 // flushUDP waits until every loop has sent the answers it was given.
 func (s *Server) flushUDP(ctx context.Context) {
 	for _, l := range s.udp {
-		passed := make(chan struct{})
-		select {
-		case l.flush <- passed:
-			<-passed
-		case <-ctx.Done():
-			return
+		for l.unsent.Load() > 0 && ctx.Err() == nil {
+			time.Sleep(time.Millisecond)
 		}
 	}
 }
