@@ -341,3 +341,73 @@ func TestReplayedRequestsChangeNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestCountersEqualTheJournal adds up the reports that stand in the journal, and
+// wants the numbers that the counters have. [STAT-3]
+func TestCountersEqualTheJournal(t *testing.T) {
+	b := newBed(t)
+	r := rand.New(rand.NewPCG(3, 4))
+	p := b.imported("1", []string{"ChargeWay", "device-daily", "Quota", "50"}, []string{"Product", "DLS", "Modules", "1D, QR", "Quota", "5000"}, []string{"Product", "DCV", "ChargeWay", "concurrent-device"})
+	var devices []*unit
+	for range 1000 {
+		b.now = b.now.Add(time.Duration(r.IntN(200)) * time.Second)
+		b.randomStep(r, p, &devices)
+	}
+	type key struct{ item, module, day uint32 }
+	uses, total := map[key]uint64{}, map[uint32]uint64{}
+	for _, e := range b.journal {
+		for body := (&reader{b: e.body}); len(body.b) > 0; {
+			if body.b[0] != effReport {
+				b.skip(body)
+				continue
+			}
+			body.u8()
+			report := body.report(nil)
+			for _, l := range report.lines {
+				uses[key{report.item, uint32(l.Module), l.Slot / slotsPerDay}] += uint64(l.Count)
+				total[report.item] += uint64(l.Count)
+			}
+		}
+	}
+	if len(uses) < 20 {
+		t.Fatalf("%d sums: this test shows nothing", len(uses))
+	}
+	for k, want := range uses {
+		got := uint64(0)
+		for _, line := range b.core.Series(Scope{Item: k.item}, Uses, Day, k.day, k.day) {
+			if uint32(line.Module) == k.module {
+				got += line.Values[0]
+			}
+		}
+		if got != want {
+			t.Errorf("%+v: %d counted, the journal says %d", k, got, want)
+		}
+	}
+	for item, want := range total {
+		if b.uses(item) != want {
+			t.Errorf("item %d: quota counts %d, the journal says %d", item, b.uses(item), want)
+		}
+	}
+}
+
+// skip passes over an effect that is no report.
+func (b *bed) skip(r *reader) {
+	b.t.Helper()
+	kind := r.u8()
+	switch kind {
+	case effStep:
+		r.step()
+	case effSeat:
+		r.u32()
+		r.seat()
+	case effStream:
+		r.take(36)
+	default:
+		if b.core.decodeCounting(kind, r) == nil && b.core.decodeRare(kind, r) == nil {
+			b.t.Fatalf("effect kind %d", kind)
+		}
+	}
+	if r.short {
+		b.t.Fatal("an effect is cut short")
+	}
+}

@@ -18,9 +18,6 @@ type udpDevice struct {
 	conn    *net.UDPConn
 	session *protocol.Session
 	uuid    [16]byte
-	stream  uint32
-	token   uint64
-	item    uint32
 	sent    int // bytes of the last datagram
 }
 
