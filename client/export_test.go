@@ -11,6 +11,7 @@ const (
 	MainRetry = mainRetry
 	WaitFirst = waitFirst
 	WaitMax   = waitMax
+	UDPRest   = udpRest
 )
 
 var Renewal = renewal
@@ -26,3 +27,13 @@ func (c *Client) Address() string { return c.at.HostPort }
 
 // Transport is how the last answer came.
 func (c *Client) Transport() string { return c.at.Transport }
+
+// SetUDPAddress moves the address for datagrams, as a network does that begins to
+// let them through.
+func (c *Client) SetUDPAddress(hostPort string) {
+	for i := range c.addresses {
+		if c.addresses[i].Transport == "udp" {
+			c.addresses[i].HostPort = hostPort
+		}
+	}
+}

@@ -14,8 +14,9 @@ import (
 
 const (
 	// udpFirst is how long a datagram's answer is awaited before it is sent again;
-	// then twice as long each time.
-	udpFirst = 400 * time.Millisecond
+	// then twice as long each time, up to udpLongest.
+	udpFirst   = 400 * time.Millisecond
+	udpLongest = 2 * time.Second
 	// udpRest is how long datagrams are left alone after they were not answered:
 	// as a rule something on the way does not let them through.
 	udpRest = 5 * time.Minute
@@ -81,7 +82,7 @@ func (c *Client) closePackets() {
 func (p *packets) ask(ctx context.Context, r *protocol.Request) (*protocol.Answer, error) {
 	stop := context.AfterFunc(ctx, func() { _ = p.net.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	for wait := udpFirst; ; wait *= 2 {
+	for wait := udpFirst; ; wait = min(2*wait, udpLongest) {
 		if err := p.send(r); err != nil {
 			return nil, err
 		}

@@ -85,10 +85,13 @@ func (s *Server) open() (err error) {
 		return err
 	}
 	s.Identity = s.identity.Public
-	s.config = server.Config{Listen: "127.0.0.1:0", Loops: 1, Now: s.options.Now, Log: silent()}
+	s.config = server.Config{Listen: "127.0.0.1:0", Loops: 1, UDPLoops: 1, Now: s.options.Now, Log: silent()}
 	s.config.Key, err = protocol.NewHandshakeKey(s.identity.HandshakeKey[:])
 	return err
 }
+
+// portsMax bounds the loops of all device ports.
+const portsMax = 32
 
 func silent() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
 
@@ -107,7 +110,7 @@ func (s *Server) Recover() (err error) {
 	s.decider = server.NewDecider(server.DeciderConfig{
 		Core: s.store.Core, Journal: s.store.Journal, Checkpoint: s.store.Checkpoint,
 		Sign: func(statement []byte) []byte { return ed25519.Sign(s.identity.SigningKey, statement) },
-		Now:  s.options.Now, Log: silent(), Loops: 1, CheckpointIndex: s.store.CheckpointIndex,
+		Now:  s.options.Now, Log: silent(), Loops: portsMax, CheckpointIndex: s.store.CheckpointIndex,
 	})
 	go s.decider.Run()
 	s.Core = s.store.Core
