@@ -122,22 +122,11 @@ func (d *datagrams) Read(visit func(*protocol.Answer)) error {
 	}
 	for i := range d.in[:n] {
 		if d.plain, err = d.ticket.Session().OpenReply(d.plain[:0], d.in[i].Data); err == nil {
-			err = visitAnswers(d.plain, visit)
+			err = protocol.VisitAnswers(d.plain, visit)
 		}
 		d.in[i].Data = d.in[i].Data[:datagram.Size]
 	}
 	return err
-}
-
-func visitAnswers(plain []byte, visit func(*protocol.Answer)) (err error) {
-	var a protocol.Answer
-	for rest := plain; len(rest) > 0; {
-		if rest, err = protocol.DecodeAnswer(rest, &a); err != nil {
-			return err
-		}
-		visit(&a)
-	}
-	return nil
 }
 
 // SetDeadline implements link.

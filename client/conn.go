@@ -167,18 +167,7 @@ func (c *Conn) Read(visit func(*protocol.Answer)) error {
 	if c.plain, err = c.session.OpenReply(c.plain[:0], rec); err != nil {
 		return err
 	}
-	return visitAnswers(c.plain, visit)
-}
-
-func visitAnswers(plain []byte, visit func(*protocol.Answer)) (err error) {
-	var a protocol.Answer
-	for rest := plain; len(rest) > 0; {
-		if rest, err = protocol.DecodeAnswer(rest, &a); err != nil {
-			return err
-		}
-		visit(&a)
-	}
-	return nil
+	return protocol.VisitAnswers(c.plain, visit)
 }
 
 // keptAnswer is an answer that outlives the buffer it was read from.

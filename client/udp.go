@@ -138,7 +138,7 @@ func (p *packets) await(ctx context.Context, id uint32, until time.Time) (answer
 		if p.plain, err = p.session.OpenReply(p.plain[:0], p.in[:n]); err != nil {
 			continue
 		}
-		if err := visitAnswers(p.plain, func(a *protocol.Answer) {
+		if err := protocol.VisitAnswers(p.plain, func(a *protocol.Answer) {
 			if a.ID == id {
 				answer = keptAnswer(a)
 			}

@@ -113,6 +113,19 @@ func DecodeAnswer(b []byte, a *Answer) (rest []byte, err error) {
 	return b[c.at:], nil
 }
 
+// VisitAnswers decodes all messages of an opened Reply record and calls visit
+// for each; what visit gets is borrowed until it returns.
+func VisitAnswers(plain []byte, visit func(*Answer)) (err error) {
+	var a Answer
+	for rest := plain; len(rest) > 0; {
+		if rest, err = DecodeAnswer(rest, &a); err != nil {
+			return err
+		}
+		visit(&a)
+	}
+	return nil
+}
+
 func (c *cursor) stream(a *Answer) {
 	a.Seq = c.uint32("sequence")
 	a.Stream = c.uint32("stream")

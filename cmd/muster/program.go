@@ -104,7 +104,11 @@ func (p *program) connectionsMax() int {
 		return p.config.ConnectionsMax
 	}
 	allowed := int(max(files/2, files-min(files, reservedFiles)))
-	p.log.Warn("fewer device connections than set: the limit of open files is too low (ulimit -n, LimitNOFILE)", "connections-max", p.config.ConnectionsMax, "open files", files, "connections", allowed)
+	level := slog.LevelWarn
+	if p.config.ConnectionsMax == server.ConnectionsMax { // nobody asked for that many
+		level = slog.LevelInfo
+	}
+	p.log.Log(context.Background(), level, "the limit of open files allows fewer device connections than set (ulimit -n, LimitNOFILE)", "connections-max", p.config.ConnectionsMax, "open files", files, "connections", allowed)
 	return allowed
 }
 
