@@ -40,6 +40,7 @@ func (b *bed) accessTable(project string) []access {
 		{"DELETE", "/api/v1/tokens/1", noBody, who, not, not, gone},
 		{"GET", "/api/v1/server", noBody, who, not, ok, ok},
 		{"PUT", "/api/v1/server/addresses", jsonBody(`{"addresses": []}`), who, not, not, ok},
+		{"POST", "/api/v1/server/ticket-keys", jsonBody(`{"endSessions": false}`), who, not, not, ok},
 		{"GET", "/api/v1/vendor-keys", noBody, who, not, ok, ok},
 		{"POST", "/api/v1/vendor-keys", text(public), who, not, not, ok},
 		{"GET", "/api/v1/license-files", noBody, who, not, ok, ok},

@@ -50,8 +50,11 @@ type Config struct {
 	HandshakeKey [32]byte
 	Server       license.UUID
 	Mode         license.Binding
-	Moved        bool          // the hardware changed since the last start [SRV-2]
-	DeviceAddr   func() string // host:port where devices are served (TCP); "" before the port is open
+	Moved        bool // the hardware changed since the last start [SRV-2]
+	// RotateTickets makes a new ticket key at once and returns its number; with
+	// endSessions the older keys are forgotten.
+	RotateTickets func(endSessions bool) (epoch uint32, err error)
+	DeviceAddr    func() string // host:port where devices are served (TCP); "" before the port is open
 
 	Hosts      []string // names, beside loopback ones and IP addresses, under which the API is reached
 	LocalToken string   // the machine's own token, of write scope; "" for none

@@ -13,6 +13,7 @@ func (a *Admin) serverRoutes() []route {
 	return []route{
 		{method: "GET", path: "/api/v1/server", scope: ScopeRead, handle: a.showServer},
 		{method: "PUT", path: "/api/v1/server/addresses", scope: ScopeWrite, bodyMax: textMax, handle: a.setAddresses},
+		{method: "POST", path: "/api/v1/server/ticket-keys", scope: ScopeWrite, bodyMax: textMax, handle: a.rotateTickets},
 	}
 }
 
@@ -55,6 +56,28 @@ func (a *Admin) showServer(w http.ResponseWriter, r *http.Request) error {
 		answer.Counts = counts
 	}
 	return writeJSON(w, http.StatusOK, answer)
+}
+
+// TicketRotation asks for a new ticket key.
+type TicketRotation struct {
+	EndSessions bool `json:"endSessions"` // forget the older keys: every device makes a new handshake
+}
+
+// TicketKey is the key that new tickets are made with; the key itself is never shown.
+type TicketKey struct {
+	Epoch uint32 `json:"epoch"` // counts up
+}
+
+func (a *Admin) rotateTickets(w http.ResponseWriter, r *http.Request) error {
+	var in TicketRotation
+	if err := readJSON(r, &in); err != nil {
+		return err
+	}
+	epoch, err := a.RotateTickets(in.EndSessions)
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, TicketKey{Epoch: epoch})
 }
 
 func (a *Admin) state() string {

@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/net/netutil"
+
 	"muster/admin"
 	"muster/engine"
 	"muster/engine/server"
@@ -25,6 +27,10 @@ const (
 	tokenFile = "local.token"
 	setupFile = "setup-code"
 )
+
+// adminConnectionsMax bounds the connections to the admin port, so that they
+// leave the journal its open files; more wait until one ends.
+const adminConnectionsMax = reservedFiles / 2
 
 // adminPlane is the HTTP side of a program.
 type adminPlane struct {
@@ -95,8 +101,9 @@ func (p *program) openAdmin() error {
 		Handler: api.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute,
 		WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
 	}
+	limited := netutil.LimitListener(l, adminConnectionsMax)
 	go func() {
-		if err := p.admin.http.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+		if err := p.admin.http.Serve(limited); !errors.Is(err, http.ErrServerClosed) {
 			p.log.Error("the admin API ended; devices are served on", "error", err)
 		}
 	}()
@@ -117,8 +124,9 @@ func (p *program) adminConfig(token string) admin.Config {
 		Ledger: &p.admin, Catalog: p.admin.catalog, Tallies: p.admin.tallies,
 		Ready: p.front.Ready, Now: wallClock, Version: version, Started: time.Now(),
 		HandshakeKey: p.identity.Public.HandshakeKey, Server: p.identity.Public.UUID(), Mode: p.identity.Public.Mode, Moved: p.identity.Moved,
-		DeviceAddr: func() string { return p.front.Addr().String() },
-		Hosts:      p.config.AdminHosts, LocalToken: token,
+		RotateTickets: func(endSessions bool) (uint32, error) { return p.tickets.Rotate(time.Now(), endSessions) },
+		DeviceAddr:    func() string { return p.front.Addr().String() },
+		Hosts:         p.config.AdminHosts, LocalToken: token,
 		SetupCode: func() string {
 			code, _ := os.ReadFile(p.path(setupFile)) // gone: used up
 			return strings.TrimSpace(string(code))

@@ -51,6 +51,19 @@ func showServer(t *table, v *admin.Server) {
 	}
 }
 
+func (a *apiFlags) ticketCommands() *cobra.Command {
+	var in admin.TicketRotation
+	rotate := a.command("rotate", "Make a new key for devices' sessions at once (it is made anew every day by itself)", cobra.NoArgs, func(s *session, _ []string) error {
+		var k admin.TicketKey
+		if err := s.call(http.MethodPost, apiPath("server", "ticket-keys"), &in, &k); err != nil {
+			return err
+		}
+		return s.show(func(t *table) { t.row("ticket key", k.Epoch) })
+	})
+	rotate.Flags().BoolVar(&in.EndSessions, "end-sessions", false, "forget the older keys: every device has to make a new handshake")
+	return group("ticket", "The keys of devices' sessions", rotate)
+}
+
 func (a *apiFlags) addressCommands() *cobra.Command {
 	list := a.command("list", "List the addresses that go into license keys", cobra.NoArgs, func(s *session, _ []string) error {
 		var v admin.Server

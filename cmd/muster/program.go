@@ -32,6 +32,7 @@ type program struct {
 	store    *storage.Store
 	decider  *server.Decider
 	front    *server.Server
+	tickets  *server.TicketKeys
 	admin    adminPlane
 	url      string     // of the admin API
 	failed   chan error // the server can't go on
@@ -80,6 +81,7 @@ func (p *program) openFront() error {
 	if err != nil {
 		return err
 	}
+	p.tickets = tickets
 	key, err := protocol.NewHandshakeKey(p.identity.HandshakeKey[:])
 	if err != nil {
 		return err

@@ -227,3 +227,41 @@ func TestUDPCanBeLeftOut(t *testing.T) {
 		t.Errorf("the port is open for datagrams: %v", err) // else it is refused
 	}
 }
+
+// TestTicketRotation: after a rotation old tickets serve on; when sessions are
+// ended, they are strangers on both transports.
+func TestTicketRotation(t *testing.T) {
+	c := newCLI(t)
+	w := c.world
+	key := w.importItems(item("scans", "scan", "1000"))
+	d := w.udp(key)
+	ping := &protocol.Request{Kind: protocol.KindPing, ID: 1}
+	d.exchange(ping)
+	c.ok(words("ticket rotate"), "ticket key  2")
+	if got := d.exchange(ping); got[0].Kind != protocol.KindPong {
+		t.Errorf("after a rotation: %+v", got)
+	}
+	c.ok(words("ticket rotate --end-sessions"), "ticket key  3")
+	before := w.p.front.UDP.Strangers.Load()
+	d.send(d.seal(ping))
+	other := w.udp(key)
+	other.exchange(ping)
+	if w.p.front.UDP.Strangers.Load() != before+1 {
+		t.Error("a datagram of an ended session was served")
+	}
+	rec := sealed(w, key, protocol.AppendRequest(nil, ping))
+	c.ok(words("ticket rotate --end-sessions"))
+	conn, err := net.Dial("tcp", w.p.front.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(10 * time.Second)) // ends a failure
+	if _, err := conn.Write(rec); err != nil {
+		t.Fatal(err)
+	}
+	back := make([]byte, 9)
+	if _, err := conn.Read(back); err != nil || !bytes.Equal(back, protocol.AppendReject(nil, protocol.RejectTicket)) {
+		t.Errorf("over TCP: %x %v, want a ticket reject", back, err)
+	}
+}

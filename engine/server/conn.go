@@ -77,7 +77,7 @@ func (c *conn) record(kind byte, rec []byte) bool {
 func (c *conn) request(rec []byte) bool {
 	s := c.loop.server
 	ticket := protocol.RequestTicket(rec)
-	if c.session == nil || c.session.Ticket != *ticket || int64(ticket.Expires()) <= s.seconds.Load() {
+	if c.session == nil || c.session.Ticket != *ticket || !s.tickets.live(s.seconds.Load(), ticket) {
 		keys, ok := s.tickets.open(s.seconds.Load(), ticket)
 		if !ok {
 			s.Stats.UnknownTickets.Add(1)

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -29,6 +30,7 @@ type ticketKey struct {
 // live. They survive a restart in a file, so that tickets do.
 type TicketKeys struct {
 	path string
+	mu   sync.Mutex                  // one rotation at a time
 	keys atomic.Pointer[[]ticketKey] // newest last
 	save func(path string, data []byte, mode fs.FileMode) error
 }
@@ -60,11 +62,16 @@ func (t *TicketKeys) RotateIfDue(now time.Time) error {
 	if n := len(keys); n > 0 && now.Unix() < keys[n-1].Created+int64(ticketEpoch/time.Second) {
 		return nil
 	}
-	return t.Rotate(now)
+	_, err := t.Rotate(now, false)
+	return err
 }
 
-// Rotate makes a new key at once.
-func (t *TicketKeys) Rotate(now time.Time) error {
+// Rotate makes a new key at once and returns its epoch. Tickets under the older
+// keys are honoured until they expire, unless endSessions forgets those keys:
+// then every device has to make a new handshake.
+func (t *TicketKeys) Rotate(now time.Time, endSessions bool) (epoch uint32, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	old := *t.keys.Load()
 	next := ticketKey{Epoch: 1, Created: now.Unix(), Key: make([]byte, 32)}
 	if n := len(old); n > 0 {
@@ -72,17 +79,17 @@ func (t *TicketKeys) Rotate(now time.Time) error {
 	}
 	rand.Read(next.Key)
 	oldest := now.Add(-TicketLife - ticketEpoch).Unix()
-	keys := slices.DeleteFunc(slices.Clone(old), func(k ticketKey) bool { return k.Created < oldest })
+	keys := slices.DeleteFunc(slices.Clone(old), func(k ticketKey) bool { return endSessions || k.Created < oldest })
 	keys = append(keys, next)
 	data, err := json.MarshalIndent(keys, "", " ")
 	if err != nil {
-		return fmt.Errorf("ticket keys: %w", err)
+		return 0, fmt.Errorf("ticket keys: %w", err)
 	}
 	if err := t.save(t.path, data, 0o600); err != nil {
-		return fmt.Errorf("ticket keys: %w", err)
+		return 0, fmt.Errorf("ticket keys: %w", err)
 	}
 	t.keys.Store(&keys)
-	return nil
+	return next.Epoch, nil
 }
 
 // issue makes a ticket with its keys.
@@ -94,6 +101,12 @@ func (t *TicketKeys) issue(now time.Time, project, generation uint32) (protocol.
 	key := (*[32]byte)(newest.Key)
 	ticket := protocol.MakeTicket(key, newest.Epoch, uint32(now.Add(TicketLife).Unix()), uint16(project), uint16(generation), random)
 	return ticket, protocol.DeriveKeys(key, &ticket)
+}
+
+// live says that a ticket whose session is kept still counts: it has not expired,
+// and its key was not forgotten.
+func (t *TicketKeys) live(now int64, ticket *protocol.Ticket) bool {
+	return int64(ticket.Expires()) > now && ticket.Epoch() >= (*t.keys.Load())[0].Epoch
 }
 
 // open derives the keys of a ticket that a client presents; ok is false when it

@@ -193,7 +193,7 @@ func (l *udpLoop) record(p *datagram.Packet) {
 func (l *udpLoop) session(p *datagram.Packet) *protocol.Session {
 	s, now := l.server, l.server.seconds.Load()
 	ticket := protocol.RequestTicket(p.Data)
-	if kept := l.sessions.find(ticket); kept != nil && int64(ticket.Expires()) > now {
+	if kept := l.sessions.find(ticket); kept != nil && s.tickets.live(now, ticket) {
 		return kept
 	}
 	if len(l.filling.decisions) > batchRequests/2 || !l.sources.allow(p.Peer.Addr().Addr(), s.uptime.Load()) {
