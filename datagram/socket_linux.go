@@ -100,7 +100,7 @@ func (s *Socket) detach() (err error) {
 			err = unix.SetNonblock(s.fd, false)
 		}
 		if wait := unix.NsecToTimeval(int64(waitTime)); err == nil {
-			err = errors.Join(unix.SetsockoptTimeval(s.fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &wait))
+			err = unix.SetsockoptTimeval(s.fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &wait)
 		}
 	})
 	if err = errors.Join(fault, err); err != nil {

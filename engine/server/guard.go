@@ -5,8 +5,6 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/panjf2000/gnet/v2"
-
 	"muster/protocol"
 )
 
@@ -188,8 +186,6 @@ func (s *Server) sweepAll(now int64) {
 		_ = g.Execute(context.Background(), &sweeper{l, now}) // an error: shutting down
 	}
 }
-
-var _ gnet.Runnable = (*sweeper)(nil)
 
 // inboundMax bounds the bytes of incomplete records of all connections.
 const inboundMax = 256 << 20
