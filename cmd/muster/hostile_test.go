@@ -228,7 +228,6 @@ func TestTicketSurvivesRestart(t *testing.T) {
 	if _, err := c.CheckIn(ctx, client.Use{Product: "DBR"}); err != nil {
 		t.Fatal(err)
 	}
-	w.config.Listen = w.p.front.Addr().String()
 	w.stop()
 	w.start()
 	if err := c.Report(ctx, client.Count{Count: 1}); err != nil {
@@ -326,7 +325,6 @@ func TestProxiedConnections(t *testing.T) { // item networks, [ERR-1]
 		t.Errorf("from one who is no proxy: %x", back)
 	}
 	session := w.session(key)
-	w.config.Listen = w.p.front.Addr().String()
 	w.stop()
 	w.config.Guards.ProxiedFrom = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 	w.start()

@@ -3,8 +3,11 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"fmt"
 	"io"
 	"log/slog"
+	mathrand "math/rand/v2"
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -46,7 +49,7 @@ func newWorldN(t *testing.T, devicesMax uint32) *world {
 		t.Fatal(err)
 	}
 	w.config = serveConfig{
-		Data: filepath.Join(dir, "data"), Listen: "127.0.0.1:0", Admin: "127.0.0.1:0", VendorKeys: []string{pub},
+		Data: filepath.Join(dir, "data"), Listen: keptAddress(t), Admin: "127.0.0.1:0", VendorKeys: []string{pub},
 		Binding: "key", Loops: 1, UDP: true, ConnectionsMax: 1000, DevicesMax: devicesMax, LogLevel: "error", LogFormat: "text",
 	}
 	w.start()
@@ -56,6 +59,27 @@ func newWorldN(t *testing.T, devicesMax uint32) *world {
 		}
 	})
 	return w
+}
+
+// keptAddress is one that is still free when a server is started on it again: its
+// port is not one that the system gives to outgoing connections.
+func keptAddress(t *testing.T) string {
+	t.Helper()
+	for range 100 {
+		addr := fmt.Sprintf("127.0.0.1:%d", 10000+mathrand.IntN(20000))
+		l, err := net.Listen("tcp", addr)
+		if err != nil {
+			continue
+		}
+		p, err := net.ListenPacket("udp", addr)
+		l.Close()
+		if err == nil {
+			p.Close()
+			return addr
+		}
+	}
+	t.Fatal("no free port from 10000 to 29999")
+	return ""
 }
 
 func (w *world) start() {
@@ -150,7 +174,6 @@ func TestServeEndToEnd(t *testing.T) { // [CLI-1] [CLI-2] [CLI-3] [SCAN-1]
 		t.Errorf("%d scans counted, want 30", got)
 	}
 	state := c.State()
-	w.config.Listen = w.p.front.Addr().String()
 	w.stop()
 	w.start()
 	if got := w.p.store.Core.Catalog().Items[1].Usage.Uses.Load(); got != 30 {

@@ -203,7 +203,6 @@ func TestDatagramsAfterRestart(t *testing.T) {
 	if a := d.exchange(d.checkIn())[0]; a.Code != protocol.NotServing {
 		t.Errorf("while stopping: type %d %v, want 100", a.Kind, a.Code)
 	}
-	w.config.Listen = w.p.front.Addr().String()
 	w.stop()
 	w.start()
 	if a := d.exchange(d.checkIn())[0]; a.Kind != protocol.KindGranted {

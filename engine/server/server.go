@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/panjf2000/gnet/v2"
@@ -99,13 +100,31 @@ func New(c Config) *Server {
 
 // Start listens and serves on goroutines of its own; it returns once the port is open.
 func (s *Server) Start() error {
-	addr, err := bindable(s.config.Listen)
-	if err != nil {
-		return fmt.Errorf("listen on %s: %w; choose another --listen address, or stop what uses it", s.config.Listen, err)
-	}
-	s.addr = addr
 	for range max(1, runtime.NumCPU()/2) {
 		go s.worker()
+	}
+	_, port, _ := net.SplitHostPort(s.config.Listen)
+	for tries := 1; ; tries++ {
+		err := s.listen()
+		if port != "0" || tries == anyPortTries || !errors.Is(err, syscall.EADDRINUSE) {
+			return err
+		}
+	}
+}
+
+// anyPortTries bounds how many ports the system is asked for, when any will do:
+// one that is free for TCP may be taken for UDP.
+const anyPortTries = 16
+
+// listen opens the port for TCP and for UDP.
+func (s *Server) listen() error {
+	addr, err := bindable(s.config.Listen)
+	if err != nil {
+		return s.listenError(s.config.Listen, err)
+	}
+	s.addr = addr
+	if err := s.openUDP(); err != nil {
+		return s.listenError(addr.String()+" (UDP)", err)
 	}
 	go func() {
 		s.ended <- gnet.Run(s, "tcp://"+addr.String(),
@@ -116,10 +135,16 @@ func (s *Server) Start() error {
 	}()
 	select {
 	case <-s.booted:
-		return s.openUDP()
+		s.runUDP()
+		return nil
 	case err := <-s.ended:
-		return fmt.Errorf("listen on %s: %w", s.config.Listen, err)
+		s.forgetUDP()
+		return s.listenError(addr.String(), err)
 	}
+}
+
+func (s *Server) listenError(addr string, err error) error {
+	return fmt.Errorf("listen on %s: %w; choose another --listen address, or stop what uses it", addr, err)
 }
 
 // bindable resolves the address and, for port 0, chooses a free one: gnet does

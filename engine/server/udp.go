@@ -288,14 +288,27 @@ func (s *Server) openUDP() error {
 		}
 		socket, err := datagram.Listen(s.addr.String(), options)
 		if err != nil {
-			s.closeUDP()
-			return fmt.Errorf("listen on %s (UDP): %w; choose another --listen address, or stop what uses it", s.addr, err)
+			s.forgetUDP()
+			return err
 		}
-		l := newUDPLoop(s, socket)
-		s.udp = append(s.udp, l)
-		l.done.Go(l.run)
+		s.udp = append(s.udp, newUDPLoop(s, socket))
 	}
 	return nil
+}
+
+// runUDP serves the sockets.
+func (s *Server) runUDP() {
+	for _, l := range s.udp {
+		l.done.Go(l.run)
+	}
+}
+
+// forgetUDP closes the sockets of a port that could not be opened.
+func (s *Server) forgetUDP() {
+	for _, l := range s.udp {
+		_ = l.socket.Close()
+	}
+	s.udp = nil
 }
 
 // udpEnded notes why a socket can't be read any more.
