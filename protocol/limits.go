@@ -69,4 +69,8 @@ const (
 	// MaxLineCount bounds the count of one report line: a device can't
 	// overflow a counter, and needs no more in one slot.
 	MaxLineCount = 1 << 30
+	// MaxTicketRecords bounds the records sealed under one ticket in each
+	// direction: of 2^30 random 96-bit nonces two are equal with a chance of 2^-37
+	// (NIST SP 800-38D allows 2^32 of them at 2^-33).
+	MaxTicketRecords = 1 << 30
 )

@@ -13,6 +13,8 @@ var (
 	ErrType    = errors.New("record: unknown or unexpected type")
 	ErrLength  = errors.New("record: length out of bounds")
 	ErrSealed  = errors.New("record: does not open under its ticket (altered, or other keys)")
+
+	ErrTicketSpent = errors.New("record: its ticket has served for as many records as it may")
 )
 
 // minimum is the shortest length field of each record type.

@@ -5,13 +5,14 @@ import (
 	"crypto/cipher"
 )
 
-// Session seals and opens the records of one ticket. It holds no counters:
-// nonces are random and come from the caller, safety against replay comes from
-// the device's sequence. A Session may be used by several goroutines.
+// Session seals and opens the records of one ticket. Nonces are random and come
+// from the caller, safety against replay comes from the device's sequence. A
+// Session may be used by several goroutines, but for OpenRequest: it counts.
 type Session struct {
-	Ticket Ticket
-	seal   cipher.AEAD
-	open   cipher.AEAD
+	Ticket   Ticket
+	seal     cipher.AEAD
+	open     cipher.AEAD
+	requests uint32 // opened
 }
 
 // NewClientSession makes the device's end of a ticket.
@@ -72,10 +73,18 @@ func finish(aead cipher.AEAD, rec []byte, start int, kind byte, clear int, nonce
 }
 
 // OpenRequest opens a whole Request record and appends its messages to dst.
-// The record itself stays as it was: it is borrowed from a read buffer.
+// The record itself stays as it was: it is borrowed from a read buffer. After
+// MaxTicketRecords of them it returns ErrTicketSpent.
 func (s *Session) OpenRequest(dst, rec []byte) ([]byte, error) {
 	const clear = HeaderBytes + TicketBytes
-	return open(s.open, dst, rec, clear)
+	if s.requests >= MaxTicketRecords {
+		return dst, ErrTicketSpent
+	}
+	opened, err := open(s.open, dst, rec, clear)
+	if err == nil {
+		s.requests++
+	}
+	return opened, err
 }
 
 // OpenReply opens a whole Reply record and appends its messages to dst.

@@ -130,3 +130,21 @@ func TestOtherKeysDoNotOpen(t *testing.T) {
 		t.Errorf("a reply as a request: %v, want ErrSealed", err)
 	}
 }
+
+// A ticket serves for so many records; then a new handshake is due.
+func TestTicketIsSpent(t *testing.T) {
+	client, server := exampleSessions()
+	record := sealRequest(client, reportRecord())
+	server.requests = MaxTicketRecords - 1
+	altered := bytes.Clone(record)
+	altered[len(altered)-1] ^= 1
+	for i, want := range []error{ErrSealed, nil, ErrTicketSpent, ErrTicketSpent} { // what does not open is not counted
+		rec := record
+		if i == 0 {
+			rec = altered
+		}
+		if plain, err := server.OpenRequest(nil, rec); !errors.Is(err, want) || (err == nil) != (len(plain) > 0) {
+			t.Errorf("record %d: %v, want %v", i, err, want)
+		}
+	}
+}

@@ -197,6 +197,7 @@ func (p *program) runtimeSource() admin.RuntimeSource {
 		},
 		Gauges: []admin.RuntimeValue{
 			value("muster_connections", "Open device connections.", func() float64 { return float64(f.Connections.Load()) }),
+			value("muster_connections_unread_bytes", "Bytes of answers that wait for devices to read them.", func() float64 { return float64(f.Outbound.Load()) }),
 			value("muster_connections_incomplete_bytes", "Bytes of incomplete records that connections hold.", func() float64 { return float64(f.Inbound.Load()) }),
 			value("muster_ready", "1 while devices are served.", func() float64 {
 				if p.front.Ready() {

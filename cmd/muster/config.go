@@ -60,6 +60,8 @@ func (c *serveConfig) flags(f *pflag.FlagSet) {
 	f.Uint32Var(&c.Guards.ConnectionBurst, "source-connections-burst", server.ConnectionBurstDefault, "the same at once")
 	f.Uint32Var(&c.Guards.HandshakeRate, "source-handshakes", server.HandshakeRateDefault, "handshakes that one source address may make, a second")
 	f.Uint32Var(&c.Guards.HandshakeBurst, "source-handshakes-burst", server.HandshakeBurstDefault, "the same at once")
+	f.Uint64Var(&c.Guards.IncompleteMax, "incomplete-max", server.IncompleteMaxDefault, "bytes of incomplete records that all connections may hold together")
+	f.Uint64Var(&c.Guards.UnreadMax, "unread-max", server.UnreadMaxDefault, "bytes of answers that devices may leave unread, all together")
 	f.StringSliceVar(&c.ProxiedFrom, "proxied-from", nil, "networks of proxies that send a PROXY protocol v2 header, such as 10.0.0.5/32")
 	f.StringVar(&c.Profile, "profile", "", "directory for profiles of the run, cpu.pprof and allocs.pprof; empty: none")
 	f.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")
@@ -160,6 +162,9 @@ func (c *serveConfig) check() (faults []error) {
 	}
 	if g := &c.Guards; min(g.ConnectionRate, g.ConnectionBurst, g.HandshakeRate, g.HandshakeBurst) < 1 {
 		fault("--source-connections, --source-handshakes and their bursts: expected 1 or more")
+	}
+	if min(c.Guards.IncompleteMax, c.Guards.UnreadMax) < 1<<20 {
+		fault("--incomplete-max and --unread-max: expected 1048576 (1 MiB) or more")
 	}
 	if c.ConnectionsMax < 1 {
 		fault("--connections-max %d: expected 1 or more", c.ConnectionsMax)

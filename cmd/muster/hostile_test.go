@@ -302,6 +302,66 @@ func TestSlowPeersAreClosed(t *testing.T) {
 	})
 }
 
+// TestUnreadAnswersAreBounded: peers that ask and do not read lose their
+// connection, one by one or because all together leave too much.
+func TestUnreadAnswersAreBounded(t *testing.T) {
+	w := newWorld(t)
+	key := w.importItems(item("scans", "scan", "1000"))
+	flood := func(connections int) (closed int, most int64) {
+		t.Helper()
+		addr := w.p.front.Addr().String()
+		var pings []byte
+		for i := range protocol.MaxMessages {
+			pings = protocol.AppendRequest(pings, &protocol.Request{Kind: protocol.KindPing, ID: uint32(i)})
+		}
+		rec := sealed(w, key, pings)
+		conns := make([]net.Conn, connections)
+		for i := range conns {
+			c, err := net.Dial("tcp", addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			c.SetDeadline(time.Now().Add(20 * time.Second)) // ends a failure
+			conns[i] = c
+		}
+		const rounds = 2000 // of about 20 KiB: more than the system's buffers take
+		for range rounds {
+			for i, c := range conns {
+				if c == nil {
+					continue
+				}
+				if _, err := c.Write(rec); err != nil {
+					conns[i] = nil
+					closed++
+				}
+				most = max(most, w.p.front.Stats.Outbound.Load())
+			}
+		}
+		return closed, most
+	}
+	if closed, most := flood(1); closed != 1 || most > 2<<20 {
+		t.Errorf("of one peer that does not read %d were closed, with up to %d bytes", closed, most)
+	}
+	w.stop()
+	w.config.Guards.UnreadMax = 1 << 20
+	w.start()
+	if closed, most := flood(8); closed < 7 || most > 3<<19 || most == 0 {
+		t.Errorf("%d of 8 peers that do not read were closed, with up to %d bytes together", closed, most)
+	}
+	if slow := w.p.front.Stats.SlowReaders.Load(); slow < 7 {
+		t.Errorf("%d counted as slow", slow)
+	}
+	for deadline := time.Now().Add(10 * time.Second); w.p.front.Stats.Outbound.Load() != 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d bytes are counted as unread without connections", w.p.front.Stats.Outbound.Load())
+		}
+	}
+	if _, err := w.client(key, client.State{}).CheckIn(context.Background(), client.Use{Product: "DBR"}); err != nil {
+		t.Errorf("after the flood: %v", err)
+	}
+}
+
 // sealedAt makes a record with a ping under a ticket of the server at an address.
 func sealedAt(w *world, key, addr string) []byte {
 	w.t.Helper()

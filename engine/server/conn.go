@@ -16,7 +16,6 @@ type conn struct {
 	loop       *loop
 	session    *protocol.Session // of the ticket last seen
 	unanswered int
-	written    int  // bytes since the last look at the outbound buffer
 	open       bool // gnet does not check: a write after close hits a reused descriptor
 	hello      bool // a handshake is under way
 	known      bool // a record opened, or a handshake succeeded
@@ -25,6 +24,7 @@ type conn struct {
 	// Of the guards; times in seconds of the server's uptime.
 	index   int   // among the loop's connections
 	waiting int   // bytes of an incomplete record
+	unread  int   // bytes of answers that the peer has left unread, when last looked at
 	opened  int64 // when the connection was
 	heard   int64 // when the last bytes came
 	partial int64 // since when a record is incomplete, 0: none is
@@ -133,16 +133,11 @@ func (c *conn) write(b []byte) {
 	if !c.open {
 		return
 	}
-	c.written += len(b)
-	if c.written > outboundCheck { // the look costs a cache miss: not for every answer
-		c.written = 0
-		if c.gnet.OutboundBuffered() > outboundMax {
-			c.loop.server.Stats.SlowReaders.Add(1)
-			c.close()
-			return
-		}
-	}
 	_, _ = c.gnet.Write(b) // gnet closes the connection on an error
+	if c.open && !c.outbound() {
+		c.loop.server.Stats.SlowReaders.Add(1)
+		c.close()
+	}
 }
 
 // close ends the connection. gnet does it after the present event, so the
@@ -163,7 +158,8 @@ func (c *conn) leave() {
 	c.loop.connections.remove(c)
 	c.loop.server.Stats.Connections.Add(-1)
 	c.loop.server.Stats.Inbound.Add(int64(-c.waiting))
-	c.waiting = 0
+	c.loop.server.Stats.Outbound.Add(int64(-c.unread))
+	c.waiting, c.unread = 0, 0
 }
 
 // handshake gives a Hello to a worker: it costs scalar multiplications.

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"context"
 	"net/netip"
 	"time"
@@ -22,6 +23,10 @@ type Guards struct {
 	ConnectionRate, ConnectionBurst uint32
 	// HandshakeRate and HandshakeBurst bound the handshakes of a source likewise.
 	HandshakeRate, HandshakeBurst uint32
+	// IncompleteMax and UnreadMax bound the bytes of incomplete records and of
+	// answers that peers do not read, over all connections; one that would add more
+	// is closed.
+	IncompleteMax, UnreadMax uint64
 	// ProxiedFrom are the networks of proxies that begin every connection with a
 	// PROXY protocol version 2 header; connections from elsewhere may not.
 	ProxiedFrom []netip.Prefix
@@ -35,25 +40,19 @@ const (
 	ConnectionBurstDefault = 10_000
 	HandshakeRateDefault   = 200
 	HandshakeBurstDefault  = 5_000
+	IncompleteMaxDefault   = 256 << 20
+	UnreadMaxDefault       = 256 << 20
 )
 
 func (g Guards) withDefaults() Guards {
-	set := func(d *time.Duration, v time.Duration) {
-		if *d == 0 {
-			*d = v
-		}
-	}
-	count := func(n *uint32, v uint32) {
-		if *n == 0 {
-			*n = v
-		}
-	}
-	set(&g.RecordTime, RecordTimeDefault)
-	set(&g.IdleTime, IdleTimeDefault)
-	count(&g.ConnectionRate, ConnectionRateDefault)
-	count(&g.ConnectionBurst, ConnectionBurstDefault)
-	count(&g.HandshakeRate, HandshakeRateDefault)
-	count(&g.HandshakeBurst, HandshakeBurstDefault)
+	g.RecordTime = cmp.Or(g.RecordTime, RecordTimeDefault)
+	g.IdleTime = cmp.Or(g.IdleTime, IdleTimeDefault)
+	g.ConnectionRate = cmp.Or(g.ConnectionRate, ConnectionRateDefault)
+	g.ConnectionBurst = cmp.Or(g.ConnectionBurst, ConnectionBurstDefault)
+	g.HandshakeRate = cmp.Or(g.HandshakeRate, HandshakeRateDefault)
+	g.HandshakeBurst = cmp.Or(g.HandshakeBurst, HandshakeBurstDefault)
+	g.IncompleteMax = cmp.Or(g.IncompleteMax, IncompleteMaxDefault)
+	g.UnreadMax = cmp.Or(g.UnreadMax, UnreadMaxDefault)
 	return g
 }
 
@@ -86,9 +85,12 @@ func (l *loop) sweep(now int64) {
 		if l.connections.next >= len(l.connections.list) {
 			l.connections.next = 0
 		}
-		if c := l.connections.list[l.connections.next]; c.overdue(now) {
+		c := l.connections.list[l.connections.next]
+		if c.overdue(now) {
 			c.loop.server.Stats.Overdue.Add(1)
 			c.close()
+		} else if c.unread > 0 {
+			c.outbound() // its peer may have read since
 		}
 		l.connections.next++
 	}
@@ -124,11 +126,25 @@ func (c *conn) buffered(n int, now int64) bool {
 	grew := n > c.waiting
 	total := s.Stats.Inbound.Add(int64(n - c.waiting))
 	c.waiting = n
-	if grew && total > inboundMax {
+	if grew && total > int64(s.config.Guards.IncompleteMax) {
 		s.Stats.Refused.Add(1)
 		return false
 	}
 	return true
+}
+
+// outbound notes how much the peer has left unread; false says that it or all
+// connections together have too much of that, and that it grew here.
+func (c *conn) outbound() bool {
+	n := c.gnet.OutboundBuffered()
+	if n == c.unread { // as a rule 0
+		return true
+	}
+	s := c.loop.server
+	grew := n > c.unread
+	total := s.Stats.Outbound.Add(int64(n - c.unread))
+	c.unread = n
+	return !grew || n <= outboundMax && total <= int64(s.config.Guards.UnreadMax)
 }
 
 // admit decides about a new connection: the limit of all, and that of its
@@ -187,8 +203,9 @@ func (s *Server) sweepAll(now int64) {
 	}
 }
 
-// inboundMax bounds the bytes of incomplete records of all connections.
-const inboundMax = 256 << 20
-
-// A connection's incomplete record is a small part of what all may have.
-var _ [inboundMax - 1024*protocol.MaxRecord]struct{}
+// A connection's incomplete record, and what it leaves unread, are small parts
+// of what all may have.
+var (
+	_ [IncompleteMaxDefault - 1024*protocol.MaxRecord]struct{}
+	_ [UnreadMaxDefault - 128*outboundMax]struct{}
+)

@@ -13,9 +13,6 @@ const (
 	// connUnanswered bounds the requests of one connection that wait for their
 	// answer; more are answered busy.
 	connUnanswered = 4 << 10
-	// outboundCheck is how much is written to a connection between two looks at
-	// what its peer has left unread, in bytes.
-	outboundCheck = 64 << 10
 	// outboundMax closes a connection that does not read its answers, in bytes.
 	outboundMax = 1 << 20
 	// handshakeQueue bounds the handshakes that wait for a worker; more are

@@ -66,6 +66,7 @@ type Stats struct {
 	Connections    atomic.Int64
 	Accepted       atomic.Uint64
 	Inbound        atomic.Int64  // bytes of incomplete records
+	Outbound       atomic.Int64  // bytes of answers that wait for their peers to read
 	Refused        atomic.Uint64 // over the limit of connections or of bytes of incomplete records
 	Limited        atomic.Uint64 // connections and handshakes over the limits of their source
 	Overdue        atomic.Uint64 // connections closed because their time was over
