@@ -7,7 +7,7 @@ GO      ?= go
 DURATION ?=
 DEVICES  ?= 2000
 
-.PHONY: help build demo test race fuzz bench lint
+.PHONY: help build demo test race fuzz bench attack lint
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -35,6 +35,11 @@ fuzz: ## every fuzz target for FUZZTIME
 
 bench: build ## measure: what a report costs the server, against bare echoes
 	bin/muster-bench
+
+ROUNDS ?= 5
+TIME   ?= 5s
+attack: build ## what honest devices notice of hostile traffic; Linux, as root
+	bin/muster-bench attack --rounds $(ROUNDS) --time $(TIME) $(if $(ONLY),--only "$(ONLY)")
 
 lint: ## gofmt, go vet, staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "gofmt would change these files"; exit 1; }

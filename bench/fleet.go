@@ -118,11 +118,12 @@ func NewFleet(ctx context.Context, licenseKey string, load Load) (*Fleet, error)
 	return f, nil
 }
 
-// Latency merges the latencies of all connections.
+// Latency merges the latencies of all connections since the last call.
 func (f *Fleet) Latency() *Histogram {
 	all := NewHistogram()
 	for _, g := range f.conns {
 		all.Add(g.latency)
+		g.latency.Reset()
 	}
 	return all
 }

@@ -12,6 +12,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -33,9 +35,11 @@ type Server struct {
 
 // ServerOptions are how a server is started.
 type ServerOptions struct {
-	Binary string // the muster program
-	Dir    string // empty or new
-	CPU    int    // to pin to, negative: none
+	Binary string   // the muster program
+	Under  []string // a command with arguments that runs it, such as "ip netns exec NAME"; empty: it runs by itself
+	Host   string   // where it listens; empty: 127.0.0.1
+	Dir    string   // empty or new
+	CPU    int      // to pin to, negative: none
 	Args   []string
 	Stderr io.Writer
 	Items  [][]license.Field // of the license
@@ -80,9 +84,11 @@ func (s *Server) Ring() *license.KeyRing { return s.ring }
 
 // Restart starts the process on the same directory, after it has ended.
 func (s *Server) Restart(o ServerOptions) (err error) {
-	args := append([]string{"serve", "--data", s.DataDir(), "--vendor-key", s.VendorKey(),
-		"--listen", cmp.Or(s.addr, "127.0.0.1:0"), "--admin", "127.0.0.1:0", "--binding", "key", "--log-level", "warn"}, o.Args...)
-	cmd := exec.Command(o.Binary, args...)
+	host := cmp.Or(o.Host, "127.0.0.1")
+	args := append([]string{o.Binary, "serve", "--data", s.DataDir(), "--vendor-key", s.VendorKey(),
+		"--listen", cmp.Or(s.addr, host+":0"), "--admin", host + ":0", "--binding", "key", "--log-level", "warn"}, o.Args...)
+	args = append(slices.Clone(o.Under), args...)
+	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Stderr = o.Stderr
 	s.Child, err = startChild(cmd, o.CPU, func(line string) bool {
 		if f := strings.Fields(line); len(f) == 2 && f[0] == "devices" {
@@ -152,11 +158,32 @@ func (s *Server) Counts(ctx context.Context) ([]Counted, error) {
 	return list.Items, s.api(ctx, "GET", "/api/v1/items", nil, &list)
 }
 
+// Metrics are the server's metrics that have no labels, by name.
+func (s *Server) Metrics(ctx context.Context) (map[string]float64, error) {
+	text, err := s.call(ctx, "GET", "/metrics", nil)
+	values := map[string]float64{}
+	for line := range strings.Lines(string(text)) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		if v, err := strconv.ParseFloat(value, 64); err == nil {
+			values[name] = v
+		}
+	}
+	return values, err
+}
+
 // api makes one call of the admin API.
 func (s *Server) api(ctx context.Context, method, path string, body []byte, result any) error {
-	req, err := http.NewRequestWithContext(ctx, method, s.URL+path, bytes.NewReader(body))
+	data, err := s.call(ctx, method, path, body)
 	if err != nil {
 		return err
+	}
+	return json.Unmarshal(data, result)
+}
+
+func (s *Server) call(ctx context.Context, method, path string, body []byte) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, method, s.URL+path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
 	}
 	req.Header.Set("Authorization", "Bearer "+s.token)
 	if body != nil {
@@ -164,15 +191,15 @@ func (s *Server) api(ctx context.Context, method, path string, body []byte, resu
 	}
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return fmt.Errorf("admin API: %w", err)
+		return nil, fmt.Errorf("admin API: %w", err)
 	}
 	defer resp.Body.Close()
 	data, err := io.ReadAll(resp.Body)
 	if err != nil {
-		return fmt.Errorf("admin API: %w", err)
+		return nil, fmt.Errorf("admin API: %w", err)
 	}
 	if resp.StatusCode >= 300 {
-		return fmt.Errorf("admin API: %s %s: %s: %s", method, path, resp.Status, data)
+		return nil, fmt.Errorf("admin API: %s %s: %s: %s", method, path, resp.Status, data)
 	}
-	return json.Unmarshal(data, result)
+	return data, nil
 }

@@ -27,6 +27,7 @@ var arrows = map[string][]string{
 	"admin":                   {"engine", "license"},
 	"bench":                   {"client", "datagram", "protocol", "license"},
 	"bench/peer":              {"datagram"},
+	"bench/attack":            {"bench", "client", "protocol", "license"},
 	"sim": {
 		"protocol", "license", "machine", "datagram", "storage/journal", "storage/journal/simdisk", "storage",
 		"engine", "engine/server", "client", "admin", "bench", "bench/peer",

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"muster/engine"
+	"muster/protocol"
 )
 
 // Decider runs the core: the one goroutine through which every change goes.
@@ -22,6 +23,7 @@ type Decider struct {
 
 	batches chan *batch
 	ops     chan *operation
+	denials chan denial
 	quit    chan struct{}
 	done    chan struct{}
 	signing chan func()
@@ -48,6 +50,13 @@ type DeciderStats struct {
 	Passes        atomic.Uint64 // complete checkpoint passes
 	PassIndex     atomic.Uint64 // journal index of the last complete one
 	Devices       atomic.Uint64 // rows of the device table
+}
+
+// denial is a refused handshake that is to be counted.
+type denial struct {
+	project uint32
+	code    protocol.Code
+	client  protocol.UUID
 }
 
 // operation is a function that an admin wants to run in the decider.
@@ -77,7 +86,7 @@ type DeciderConfig struct {
 func NewDecider(c DeciderConfig) *Decider {
 	d := &Decider{
 		core: c.Core, journal: c.Journal, checkpoint: c.Checkpoint, sign: c.Sign, now: c.Now, log: c.Log,
-		batches: make(chan *batch, max(c.Loops, 1)), ops: make(chan *operation, 64),
+		batches: make(chan *batch, max(c.Loops, 1)), ops: make(chan *operation, 64), denials: make(chan denial, denialsMax),
 		quit: make(chan struct{}), done: make(chan struct{}),
 		signing: make(chan func()), signed: make(chan struct{}),
 		finished: make(chan error, 1), lastPass: c.Now(),
@@ -106,6 +115,31 @@ func (d *Decider) Do(ctx context.Context, f func(*engine.Core) error) error {
 		return op.err
 	case <-d.done:
 		return ErrStopping
+	}
+}
+
+// Deny counts a refused handshake [STAT-4], with the client UUID if there is one.
+// It goes into the next batch, or the next idle tick: a refusal changes nothing
+// that anyone builds on, so its answer does not wait for the disk, and a flood of
+// them makes no batches of its own. While too many wait, it waits.
+func (d *Decider) Deny(project uint32, code protocol.Code, client []byte) {
+	x := denial{project: project, code: code}
+	copy(x.client[:], client)
+	select {
+	case d.denials <- x:
+	case <-d.done:
+	}
+}
+
+// recordDenials counts what Deny was told, up to now.
+func (d *Decider) recordDenials() {
+	for range denialsMax {
+		select {
+		case x := <-d.denials:
+			d.core.Deny(x.project, x.code, 0, x.client)
+		default:
+			return
+		}
 	}
 }
 
@@ -173,6 +207,7 @@ func (d *Decider) cycle(b *batch, op *operation) {
 		break
 	}
 	d.begin()
+	d.recordDenials()
 	for _, b := range batches[:n] {
 		d.decide(b)
 	}

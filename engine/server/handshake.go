@@ -75,22 +75,11 @@ func (s *Server) greet(record []byte, source netip.Addr) (out []byte, granted bo
 		s.Stats.Handshakes.Add(1)
 	} else if a.Code != protocol.NotServing {
 		s.guesses.open(attempt, s.uptime.Load(), a.Code == protocol.WrongPassword)
-		s.denied(a.Project, a.Code, hello.UUID)
+		s.decider.Deny(a.Project, a.Code, hello.UUID)
 	}
 	if out, err = hello.AppendReply(nil, reply); err != nil {
 		s.log.Error("handshake reply", "error", err)
 		return nil, false
 	}
 	return out, a.Code == protocol.OK
-}
-
-// denied records a refused handshake [STAT-4]. Like every refusal it leaves when
-// that is durable; guessing passwords goes no faster than the disk.
-func (s *Server) denied(project uint32, code protocol.Code, client []byte) {
-	var uuid protocol.UUID
-	copy(uuid[:], client)                                               // there may be none
-	_ = s.decider.Do(context.Background(), func(c *engine.Core) error { // an error: stopping
-		c.Deny(project, code, 0, uuid)
-		return nil
-	})
 }

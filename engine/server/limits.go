@@ -23,6 +23,8 @@ const (
 	// dropped. A fleet behind one address gets through after a restart in minutes.
 	newTicketsRate  = 2000
 	newTicketsBurst = 20_000
+	// denialsMax bounds the refused handshakes that wait to be counted.
+	denialsMax = 1024
 	// guessesPerMinute and guessesBurst bound the wrong passwords that one source
 	// may try on a project; then it is rejected as busy, whatever it brings.
 	guessesPerMinute = 6
