@@ -69,6 +69,9 @@ const (
 	echoed  = "bare gnet echo, 1,000 × depth 1"
 	byUDP   = "report by UDP, 50 sockets × 16"
 	udpEcho = "bare recvmmsg echo, 50 sockets × 16"
+	renewal = "check-in, signed, 16 a record, 50 × depth 128"
+	hello   = "handshake on a new connection, 50 at once"
+	resumed = "report under a ticket on a new connection, 50 at once"
 )
 
 // Run measures and prints medians.
@@ -79,7 +82,11 @@ func (c *Canonical) Run(ctx context.Context) error {
 	now := time.Now()
 	server, err := StartServer(ctx, ServerOptions{
 		Binary: c.Muster, Dir: c.Dir, CPU: serverCPU, Stderr: os.Stderr,
-		Args: []string{"--devices-max", fmt.Sprint(8 * c.Devices * (c.Rounds + 1)), "--profile", c.Profile},
+		Args: []string{
+			"--devices-max", fmt.Sprint(8 * c.Devices * (c.Rounds + 1)), "--profile", c.Profile,
+			"--source-connections", "1000000", "--source-connections-burst", "1000000", // all come from one address
+			"--source-handshakes", "1000000", "--source-handshakes-burst", "1000000",
+		},
 		Items: [][]license.Field{{
 			{Name: "ItemId", Value: "seats"}, {Name: "Product", Value: benchProduct}, {Name: "Modules", Value: "QR"},
 			{Name: "ChargeWay", Value: "device-daily"}, {Name: "Quota", Value: "1000000000"},
@@ -100,41 +107,51 @@ func (c *Canonical) Run(ctx context.Context) error {
 
 func (c *Canonical) rounds(ctx context.Context, server *Server) (map[string][]Result, error) {
 	use := client.Use{Product: benchProduct, Version: 1}
-	loads := []struct {
-		name string
-		load Load
-	}{
+	loads := []namedLoad{
 		{deep16, Load{Devices: c.Devices, Conns: 50, Depth: 128, PerRecord: 16, Uses: []client.Use{use}, Module: "QR"}},
 		{deep1, Load{Devices: c.Devices, Conns: 50, Depth: 128, PerRecord: 1, Uses: []client.Use{use}, Module: "QR"}},
 		{byUDP, Load{Devices: c.Devices, Conns: 50, Depth: 16, PerRecord: 1, UDP: true, Uses: []client.Use{use}, Module: "QR"}},
+		{renewal, Load{Devices: c.Devices, Conns: 50, Depth: 128, PerRecord: 16, Renew: 1, Uses: []client.Use{use}, Module: "QR"}},
 		{shallow, Load{Devices: c.Devices, Conns: 1000, Depth: 1, PerRecord: 1, Uses: []client.Use{use}, Module: "QR"}},
 	}
+	steps := c.steps(server, loads)
 	results := map[string][]Result{}
 	for round := range c.Rounds {
-		for _, l := range loads {
-			if !strings.Contains(l.name, c.Only) {
+		for _, step := range steps {
+			if !strings.Contains(step.name, c.Only) {
 				continue
 			}
-			r, err := c.measure(ctx, server, l.name, l.load)
+			r, err := step.measure(ctx)
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", l.name, err)
+				return nil, fmt.Errorf("%s: %w", step.name, err)
 			}
-			results[l.name] = append(results[l.name], r)
-			c.progress(round, r)
-		}
-		for name, measure := range map[string]func(context.Context) (Result, error){echoed: c.measureEcho, udpEcho: c.measureUDPEcho} {
-			if !strings.Contains(name, c.Only) {
-				continue
-			}
-			r, err := measure(ctx)
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", name, err)
-			}
-			results[name] = append(results[name], r)
+			results[step.name] = append(results[step.name], r)
 			c.progress(round, r)
 		}
 	}
 	return results, nil
+}
+
+type namedLoad struct {
+	name string
+	load Load
+}
+
+// step is one of the measurements of a round.
+type step struct {
+	name    string
+	measure func(context.Context) (Result, error)
+}
+
+func (c *Canonical) steps(server *Server, loads []namedLoad) (steps []step) {
+	for _, l := range loads {
+		steps = append(steps, step{l.name, func(ctx context.Context) (Result, error) { return c.measure(ctx, server, l.name, l.load) }})
+	}
+	return append(steps,
+		step{echoed, c.measureEcho},
+		step{udpEcho, c.measureUDPEcho},
+		step{hello, func(ctx context.Context) (Result, error) { return c.measureHello(ctx, server) }},
+		step{resumed, func(ctx context.Context) (Result, error) { return c.measureResumed(ctx, server) }})
 }
 
 func (c *Canonical) progress(round int, r Result) {
@@ -159,19 +176,21 @@ func (c *Canonical) measure(ctx context.Context, server *Server, name string, lo
 	}
 	run, cancel := context.WithTimeout(ctx, c.Time)
 	defer cancel()
+	granted := fleet.Told.Granted.Load()
 	cpu, began := server.CPU(), time.Now()
 	if err := fleet.Run(run); err != nil {
 		return Result{}, err
 	}
-	r := Result{Name: name, Requests: fleet.Told.Reports.Load(), Seconds: time.Since(began).Seconds(), CPU: server.CPU() - cpu}
+	reports := fleet.Told.Reports.Load()
+	r := Result{Name: name, Requests: reports + fleet.Told.Granted.Load() - granted, Seconds: time.Since(began).Seconds(), CPU: server.CPU() - cpu}
 	_, q := fleet.Latency().Quantiles(50, 99)
 	r.P50, r.P99 = q[0], q[1]
 	after, err := server.Counts(ctx)
 	if err != nil {
 		return r, err
 	}
-	if counted := after[0].Usage.Uses - before[0].Usage.Uses; counted != r.Requests {
-		return r, fmt.Errorf("the server counted %d scans and acknowledged %d", counted, r.Requests)
+	if counted := after[0].Usage.Uses - before[0].Usage.Uses; counted != reports {
+		return r, fmt.Errorf("the server counted %d scans and acknowledged %d", counted, reports)
 	}
 	return r, nil
 }
@@ -308,7 +327,7 @@ func pingPong(ctx context.Context, conn net.Conn, request, reply int, h *Histogr
 func (c *Canonical) print(results map[string][]Result) {
 	w := tabwriter.NewWriter(c.Out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(w, "\nmedians of %d\tserver CPU each\trate\tp50\tp99\t\n", c.Rounds)
-	for _, name := range []string{deep16, deep1, shallow, echoed, byUDP, udpEcho} {
+	for _, name := range []string{deep16, deep1, renewal, shallow, echoed, byUDP, udpEcho, hello, resumed} {
 		rs := results[name]
 		if len(rs) == 0 {
 			continue

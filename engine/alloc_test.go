@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"crypto/ed25519"
 	"testing"
 
 	"muster/protocol"
@@ -40,7 +41,7 @@ func TestReportAllocatesNothing(t *testing.T) {
 }
 
 func BenchmarkReport(b *testing.B) {
-	bed := newBed(&testing.T{})
+	bed := newBed(b)
 	p := bed.imported("1", []string{"ChargeWay", "device-daily", "Quota", "10000"})
 	const n = 900
 	ds := make([]Decision, n)
@@ -62,4 +63,32 @@ func BenchmarkReport(b *testing.B) {
 		bed.core.Publish()
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/report")
+}
+
+// BenchmarkCheckIn decides renewals of 1,024 devices as one batch and signs their
+// grants.
+func BenchmarkCheckIn(b *testing.B) {
+	bed := newBed(b)
+	p := bed.imported("1", []string{"ChargeWay", "device-daily", "Quota", "10000"})
+	const n = 1024
+	ds := make([]Decision, n)
+	for i := range ds {
+		d := bed.device(p)
+		d.mustCheckIn()
+		r := d.change(protocol.KindCheckIn)
+		r.Seq, r.CheckIn = 0, want("DBR")
+		ds[i] = Decision{Request: r, Project: p.Ordinal, Generation: p.Generation}
+	}
+	buffer := make([]byte, 0, 1<<20)
+	for b.Loop() {
+		bed.core.Begin(bed.now.UnixNano(), buffer)
+		for i := range ds {
+			ds[i].Request.Seq++
+		}
+		bed.core.Decide(ds)
+		bed.core.Close()
+		bed.core.SignGrants(func(statement []byte) []byte { return ed25519.Sign(bed.signing, statement) })
+		bed.core.Publish()
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/check-in")
 }

@@ -17,7 +17,7 @@ var start = time.Date(2026, 11, 23, 12, 1, 0, 0, time.UTC)
 
 // bed is a core with a vendor, a memory journal and a clock that tests set.
 type bed struct {
-	t       *testing.T
+	t       testing.TB
 	core    *Core
 	vendor  license.PrivateKey
 	ring    *license.KeyRing
@@ -40,7 +40,10 @@ type entry struct {
 	body  []byte
 }
 
-func newBed(t *testing.T) *bed {
+// devicesMax is room for a batch of 1,024 devices.
+const devicesMax = 1100
+
+func newBed(t testing.TB) *bed {
 	t.Helper()
 	b := &bed{t: t, now: start, ring: &license.KeyRing{}, pages: map[PageID]Page{}, objects: map[ObjectKey]ObjectCopy{}}
 	var err error
@@ -61,7 +64,7 @@ func newBed(t *testing.T) *bed {
 }
 
 func (b *bed) config() Config {
-	return Config{Server: b.server, Trusted: b.ring, TokenKey: [16]byte{7}, DevicesMax: 1000, Alloc: func(n int) []byte { return make([]byte, n) }}
+	return Config{Server: b.server, Trusted: b.ring, TokenKey: [16]byte{7}, DevicesMax: devicesMax, Alloc: func(n int) []byte { return make([]byte, n) }}
 }
 
 // recover makes a new core from the checkpoint and the journal, as a restart does.

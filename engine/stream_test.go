@@ -255,7 +255,7 @@ func TestForgivenCheckInResent(t *testing.T) { // [CLI-5]
 func TestTableFullIsBusy(t *testing.T) {
 	b := newBed(t)
 	p := b.imported("1", []string{"Quota", "100000"})
-	for range 1000 { // DevicesMax of the bed
+	for range devicesMax {
 		b.device(p).mustCheckIn()
 	}
 	if a := b.device(p).checkIn(want("DBR")); a.Kind != protocol.KindBusy || a.RetryAfter == 0 {

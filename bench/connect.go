@@ -1,0 +1,105 @@
+package bench
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"muster/client"
+	"muster/license"
+	"muster/protocol"
+)
+
+// The loads here open a connection for every request, as devices do that come
+// once a day. Their records are made beforehand: the load is not to cost more
+// than the server.
+
+// measureHello makes handshakes: connect, Hello, HelloReply, close.
+func (c *Canonical) measureHello(ctx context.Context, server *Server) (Result, error) {
+	key, err := license.ParseLicenseKey(server.Key)
+	if err != nil {
+		return Result{}, err
+	}
+	rec, _, err := protocol.AppendHello(nil, key.Addresses[0].HandshakeKey, &protocol.Hello{Project: key.ProjectID, Organization: key.OrganizationID, Password: key.Password})
+	if err != nil {
+		return Result{}, err
+	}
+	return c.measureConnects(ctx, server, hello, key.Addresses[0].HostPort, func(int) []byte { return rec })
+}
+
+// measureResumed sends a report under a ticket: connect, Request, Reply, close.
+// Every sender has a device; its report is the same again and again, which is
+// answered as the first was and counts once.
+func (c *Canonical) measureResumed(ctx context.Context, server *Server) (Result, error) {
+	key, err := license.ParseLicenseKey(server.Key)
+	if err != nil {
+		return Result{}, err
+	}
+	fleet, err := NewFleet(ctx, server.Key, Load{Devices: connects, Conns: connects, Depth: 1, PerRecord: 1, Uses: []client.Use{{Product: benchProduct, Version: 1}}, Module: "QR"})
+	if err != nil {
+		return Result{}, err
+	}
+	defer fleet.Close()
+	if err := fleet.CheckIn(ctx); err != nil {
+		return Result{}, err
+	}
+	var nonces protocol.Nonces
+	records := make([][]byte, connects)
+	for i, g := range fleet.conns {
+		g.compose(&g.flights[0], 1, false)
+		rec := protocol.AppendRequest(protocol.BeginRequest(nil), &g.flights[0].request)
+		records[i] = g.conn.Ticket().Session().FinishRequest(rec, 0, nonces.Next())
+	}
+	return c.measureConnects(ctx, server, resumed, key.Addresses[0].HostPort, func(i int) []byte { return records[i] })
+}
+
+// connects is how many connections are made at a time.
+const connects = 50
+
+func (c *Canonical) measureConnects(ctx context.Context, server *Server, name, addr string, record func(i int) []byte) (Result, error) {
+	faults := make([]error, connects)
+	r, err := c.clock(ctx, name, server.Child, connects, func(run context.Context, i int, h *Histogram) (n uint64) {
+		for rec := record(i); run.Err() == nil; n++ {
+			began := time.Now()
+			if faults[i] = connectOnce(addr, rec); faults[i] != nil {
+				return n
+			}
+			h.Observe(time.Since(began))
+		}
+		return n
+	})
+	return r, firstError(append(faults, err)...)
+}
+
+// connectOnce sends a record on a connection of its own and reads one back.
+func connectOnce(addr string, rec []byte) error {
+	conn, err := net.Dial("tcp", addr)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	_ = conn.(*net.TCPConn).SetLinger(0) // a port that is closed in order is not free for a minute
+	if _, err := conn.Write(rec); err != nil {
+		return err
+	}
+	in := bufio.NewReader(conn)
+	head, err := in.Peek(protocol.HeaderBytes)
+	if err != nil {
+		return err
+	}
+	kind, size, err := protocol.Header(head)
+	if err == nil && kind == protocol.TypeReject {
+		err = fmt.Errorf("rejected: % x", head)
+	}
+	if err != nil {
+		return err
+	}
+	if size == 0 { // the header alone does not say
+		return io.ErrUnexpectedEOF
+	}
+	_, err = in.Discard(size)
+	return err
+}
