@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"path/filepath"
 	"testing"
+
+	"muster/internal/allocation"
 )
 
 // The saved seeds are made of the example batch; -update-license writes them anew.
@@ -32,7 +34,9 @@ func TestGrantSeeds(t *testing.T) {
 // A leaf that is read is written as the same bytes: there is one form. [CLI-1]
 func FuzzParseGrant(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
-		g, err := ParseGrant(data)
+		var g *Grant
+		var err error
+		allocation.Within(t, 4*len(data)+smallBytes, func() { g, err = ParseGrant(data) })
 		if err != nil {
 			if !errors.Is(err, ErrGrant) || g != nil {
 				t.Fatalf("%v beside %v", g, err)
@@ -55,7 +59,9 @@ func FuzzParseProof(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		p, err := ParseProof(data)
+		var p *Proof
+		var err error
+		allocation.Within(t, 4*len(data)+smallBytes, func() { p, err = ParseProof(data) })
 		if err != nil {
 			return
 		}
@@ -78,7 +84,9 @@ func FuzzVerifyGrant(f *testing.F) {
 	alone.seal()
 	genuine := [][]byte{w.signed(2), alone.signed(0)}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		g, err := w.proof.Verify(data, grantClient, ring)
+		var g *Grant
+		var err error
+		allocation.Within(t, 4*len(data)+smallBytes, func() { g, err = w.proof.Verify(data, grantClient, ring) })
 		switch known := bytes.Equal(data, genuine[0]) || bytes.Equal(data, genuine[1]); {
 		case known && err != nil:
 			t.Fatalf("a genuine grant: %v", err)

@@ -8,7 +8,12 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"muster/internal/allocation"
 )
+
+// fileBytes is what a license file of a few items costs to parse, whatever its length.
+const fileBytes = 64 << 10
 
 // Whatever parses has one normal form, and that form parses to the same file. [FILE-1]
 func FuzzParseFile(f *testing.F) {
@@ -22,7 +27,9 @@ func FuzzParseFile(f *testing.F) {
 	f.Add([]byte("LicenseItems:\n- ItemId:\n" + beginLine + "\n" + endLine))
 	ring := ringOf(f, acmeKey())
 	f.Fuzz(func(t *testing.T, data []byte) {
-		file, err := ParseUnverified(data)
+		var file *File
+		var err error
+		allocation.Within(t, 4*len(data)+fileBytes, func() { file, err = ParseUnverified(data) })
 		if err != nil {
 			if KindOf(err) == 0 {
 				t.Fatalf("%v is not an *Error", err)
@@ -43,6 +50,27 @@ func FuzzParseFile(f *testing.F) {
 	})
 }
 
+// What is no license file costs no more than a few times its length, however long
+// it is and whatever it looks like. [FILE-1]
+func TestParsingAllocatesWithinBounds(t *testing.T) {
+	for _, row := range []struct{ head, again string }{
+		{"", "\n"}, {"", "\r"}, {"", "x"}, {"", "a:\n"}, {"", "a: b\n"}, {"", "- ItemId: a\n"}, {"", "# a\n"},
+		{"LicenseItems:\n", "- ItemId: a\n"}, {"LicenseItems:\n", "- ItemId:\n  A: b\n"}, {"LicenseItems:\n- ItemId: a\n", "  B: c\n"},
+		{"LicenseId: 1\n" + beginLine + "\n", "\n"}, {beginLine + "\nKeyId: 1\n", "a\n"},
+	} {
+		data := []byte(row.head + strings.Repeat(row.again, (FileSizeMax-len(row.head))/len(row.again)))
+		allocation.Within(t, 4*len(data)+fileBytes, func() {
+			if _, err := ParseUnverified(data); err == nil {
+				t.Errorf("%q and many of %q are a license file", row.head, row.again)
+			}
+		})
+	}
+}
+
+// smallBytes is what the parts of a license key, certificate or grant cost beside
+// their contents.
+const smallBytes = 8 << 10
+
 // A license key that parses is the one string of that key. [PRJ-3]
 func FuzzParseLicenseKey(f *testing.F) {
 	f.Add(exampleKey().String())
@@ -51,7 +79,9 @@ func FuzzParseLicenseKey(f *testing.F) {
 	f.Fuzz(func(t *testing.T, s string) {
 		// Random strings have no right checksum, so the bytes are also tried as a body of their own.
 		for _, s := range []string{s, summed([]byte(s))} {
-			k, err := ParseLicenseKey(s)
+			var k LicenseKey
+			var err error
+			allocation.Within(t, 4*len(s)+smallBytes, func() { k, err = ParseLicenseKey(s) })
 			if err != nil {
 				if KindOf(err) == 0 {
 					t.Fatalf("%v is not an *Error", err)
@@ -82,7 +112,9 @@ func FuzzParseCertificate(f *testing.F) {
 	f.Add(frozen)
 	ring := ringOf(f, acmeKey())
 	f.Fuzz(func(t *testing.T, data []byte) {
-		c, err := ParseCertificate(data)
+		var c Certificate
+		var err error
+		allocation.Within(t, 4*len(data)+smallBytes, func() { c, err = ParseCertificate(data) })
 		if err != nil {
 			return
 		}

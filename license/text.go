@@ -2,6 +2,7 @@ package license
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -22,8 +23,11 @@ func normalize(data []byte) ([]byte, *Error) {
 		return nil, fault(TooLarge, "", "the license file has %d bytes; the limit is %d, so this is probably another file", len(data), FileSizeMax)
 	}
 	data = bytes.TrimPrefix(data, []byte(byteOrder))
-	data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
-	data = bytes.ReplaceAll(data, []byte("\r"), []byte("\n"))
+	data = bytes.Clone(data) // the file keeps its text
+	if bytes.ContainsRune(data, '\r') {
+		data = bytes.ReplaceAll(data, []byte("\r\n"), []byte("\n"))
+		data = bytes.ReplaceAll(data, []byte("\r"), []byte("\n"))
+	}
 	line := 1
 	for rest := data; len(rest) > 0; {
 		r, size := utf8.DecodeRune(rest)
@@ -36,6 +40,10 @@ func normalize(data []byte) ([]byte, *Error) {
 	}
 	return data, nil
 }
+
+// sectionFieldsMax bounds the lines of the header and of an item: there are fewer
+// fields than that, and none stands twice.
+const sectionFieldsMax = 64
 
 // layout is a license text taken apart into lines, before any value is understood.
 type layout struct {
@@ -87,6 +95,9 @@ func splitText(text []byte) (layout, *Error) {
 		if inItems {
 			into = &l.items[len(l.items)-1]
 		}
+		if len(into.fields) == sectionFieldsMax {
+			return l, &Error{Kind: Syntax, Line: number, Text: fmt.Sprintf("the header or an item has more than %d lines; this is no license file", sectionFieldsMax)}
+		}
 		into.fields = append(into.fields, field)
 	}
 	return l, fault(NotSigned, "", "the text has no signature block (%q); ask the vendor for the complete file", beginLine)
@@ -105,7 +116,7 @@ var blockFields = []string{"KeyId", "TextSignature", "CertificateRoot", "Certifi
 
 // splitBlock takes the block apart. Nobody signs these lines, so they can be written in one way only.
 func (l *layout) splitBlock(text string) *Error {
-	lines := strings.Split(text, "\n")
+	lines := strings.SplitN(text, "\n", len(blockFields)+3) // what follows the block is one
 	bad := func(i int, text string) *Error {
 		return &Error{Kind: Syntax, Line: l.block.line + i, Text: text}
 	}

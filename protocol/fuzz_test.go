@@ -7,10 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"runtime"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"muster/internal/allocation"
 )
 
 // The saved seeds are made of the examples; -update writes them anew. What a
@@ -56,13 +57,7 @@ const arenaBytes = 8 << 10
 // more than four times as much and the arenas of one message.
 func bounded(t *testing.T, n int, f func()) {
 	t.Helper()
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	f()
-	runtime.ReadMemStats(&after)
-	if got := after.TotalAlloc - before.TotalAlloc; got > uint64(4*n+arenaBytes) {
-		t.Fatalf("decoding %d bytes allocated %d", n, got)
-	}
+	allocation.Within(t, 4*n+arenaBytes, f)
 }
 
 // A header that is read gives a size within the limits, and every prefix of it

@@ -18,6 +18,7 @@ var arrows = map[string][]string{
 	"license":                 {},
 	"machine":                 {},
 	"datagram":                {},
+	"internal/allocation":     {},
 	"storage/journal":         {},
 	"storage/journal/simdisk": {"storage/journal"},
 	"engine":                  {"protocol", "license"},
