@@ -12,6 +12,7 @@ type access struct {
 	method, target                   string
 	in                               body
 	anonymous, metrics, reads, wrote int
+	browser                          int // of an admin's session, where it is not as a token of write scope
 }
 
 const (
@@ -20,6 +21,8 @@ const (
 	gone    = http.StatusNoContent
 	who     = http.StatusUnauthorized
 	not     = http.StatusForbidden
+
+	conflict = http.StatusConflict
 )
 
 // accessTable has a line for every route; TestAccess checks that none is missing.
@@ -30,68 +33,142 @@ func (b *bed) accessTable(project string) []access {
 	}
 	device := "/api/v1/devices/" + b.seated(project, 7)
 	return []access{
-		{"GET", "/", noBody, ok, ok, ok, ok},
-		{"GET", "/healthz", noBody, ok, ok, ok, ok},
-		{"GET", "/readyz", noBody, ok, ok, ok, ok},
-		{"GET", "/metrics", noBody, who, ok, ok, ok},
-		{"POST", "/api/v1/setup", jsonBody(`{"code": "open-sesame"}`), created, created, created, created},
-		{"GET", "/api/v1/tokens", noBody, who, not, not, ok},
-		{"POST", "/api/v1/tokens", jsonBody(`{"name": "n", "scope": "read"}`), who, not, not, created},
-		{"DELETE", "/api/v1/tokens/1", noBody, who, not, not, gone},
-		{"GET", "/api/v1/server", noBody, who, not, ok, ok},
-		{"PUT", "/api/v1/server/addresses", jsonBody(`{"addresses": []}`), who, not, not, ok},
-		{"POST", "/api/v1/server/ticket-keys", jsonBody(`{"endSessions": false}`), who, not, not, ok},
-		{"GET", "/api/v1/vendor-keys", noBody, who, not, ok, ok},
-		{"POST", "/api/v1/vendor-keys", text(public), who, not, not, ok},
-		{"GET", "/api/v1/license-files", noBody, who, not, ok, ok},
-		{"POST", "/api/v1/license-files", text(b.licenseText("7007", "2001")), who, not, not, created},
-		{"GET", "/api/v1/license-files/1001", noBody, who, not, ok, ok},
-		{"GET", "/api/v1/license-files/1001/text", noBody, who, not, ok, ok},
-		{"GET", "/api/v1/items", noBody, who, not, ok, ok},
-		{"GET", "/api/v1/items/1001/scan", noBody, who, not, ok, ok},
-		{"GET", "/api/v1/projects", noBody, who, not, ok, ok},
-		{"POST", "/api/v1/projects", jsonBody(`{"name": "n"}`), who, not, not, created},
-		{"GET", "/api/v1/projects/" + project, noBody, who, not, ok, ok},
-		{"PATCH", "/api/v1/projects/" + project, jsonBody(`{"name": "n"}`), who, not, not, ok},
-		{"GET", "/api/v1/projects/" + project + "/key", noBody, who, not, not, ok}, // it holds the password
-		{"GET", device, noBody, who, not, ok, ok},
-		{"POST", device + "/block", noBody, who, not, not, ok},
-		{"POST", device + "/unblock", noBody, who, not, not, ok},
-		{"POST", device + "/clear-clone", noBody, who, not, not, ok},
-		{"POST", device + "/free-seat", jsonBody(`{"item": "1001/device-yearly"}`), who, not, not, ok},
+		{"GET", "/", noBody, ok, ok, ok, ok, 0},
+		{"GET", "/healthz", noBody, ok, ok, ok, ok, 0},
+		{"GET", "/readyz", noBody, ok, ok, ok, ok, 0},
+		{"GET", "/metrics", noBody, who, ok, ok, ok, 0},
+		{"POST", "/api/v1/setup", jsonBody(`{"code": "open-sesame"}`), created, created, created, created, 0},
+		{"GET", "/api/v1/tokens", noBody, who, not, not, ok, 0},
+		{"POST", "/api/v1/tokens", jsonBody(`{"name": "n", "scope": "read"}`), who, not, not, created, 0},
+		{"DELETE", "/api/v1/tokens/1", noBody, who, not, not, gone, 0},
+		{"GET", "/api/v1/server", noBody, who, not, ok, ok, 0},
+		{"PUT", "/api/v1/server/addresses", jsonBody(`{"addresses": []}`), who, not, not, ok, 0},
+		{"POST", "/api/v1/server/ticket-keys", jsonBody(`{"endSessions": false}`), who, not, not, ok, 0},
+		{"GET", "/api/v1/vendor-keys", noBody, who, not, ok, ok, 0},
+		{"POST", "/api/v1/vendor-keys", text(public), who, not, not, ok, 0},
+		{"GET", "/api/v1/license-files", noBody, who, not, ok, ok, 0},
+		{"POST", "/api/v1/license-files", text(b.licenseText("7007", "2001")), who, not, not, created, 0},
+		{"GET", "/api/v1/license-files/1001", noBody, who, not, ok, ok, 0},
+		{"GET", "/api/v1/license-files/1001/text", noBody, who, not, ok, ok, 0},
+		{"GET", "/api/v1/items", noBody, who, not, ok, ok, 0},
+		{"GET", "/api/v1/items/1001/scan", noBody, who, not, ok, ok, 0},
+		{"GET", "/api/v1/projects", noBody, who, not, ok, ok, 0},
+		{"POST", "/api/v1/projects", jsonBody(`{"name": "n"}`), who, not, not, created, 0},
+		{"GET", "/api/v1/projects/" + project, noBody, who, not, ok, ok, 0},
+		{"PATCH", "/api/v1/projects/" + project, jsonBody(`{"name": "n"}`), who, not, not, ok, 0},
+		{"GET", "/api/v1/projects/" + project + "/key", noBody, who, not, not, ok, 0}, // it holds the password
+		{"GET", device, noBody, who, not, ok, ok, 0},
+		{"POST", device + "/block", noBody, who, not, not, ok, 0},
+		{"POST", device + "/unblock", noBody, who, not, not, ok, 0},
+		{"POST", device + "/clear-clone", noBody, who, not, not, ok, 0},
+		{"POST", device + "/free-seat", jsonBody(`{"item": "1001/device-yearly"}`), who, not, not, ok, 0},
+		{"GET", "/api/v1/accounts", noBody, who, not, not, ok, 0},
+		{"PUT", "/api/v1/accounts/new", jsonBody(`{"password": "correct horse"}`), who, not, not, created, 0},
+		{"DELETE", "/api/v1/accounts/new", noBody, who, not, not, gone, 0},
+		{"GET", "/api/v1/audit", noBody, who, not, ok, ok, 0},
+		{"GET", "/api/v1/audit/export", noBody, who, not, ok, ok, 0},
+		{"POST", "/api/v1/session", jsonBody(`{"name": "admin", "password": "correct horse"}`), created, created, created, created, 0},
+		{"GET", "/api/v1/sessions", noBody, who, not, not, ok, 0},
+		{"DELETE", "/api/v1/sessions/1", noBody, who, not, not, gone, 0},
+		{"GET", "/api/v1/session", noBody, who, not, ok, ok, 0},
+		{"PUT", "/api/v1/session/password", jsonBody(`{"old": "correct horse", "new": "battery staple"}`), who, not, conflict, conflict, ok},
+		{"DELETE", "/api/v1/session", noBody, who, not, conflict, conflict, gone}, // last: it ends the caller's own
 	}
 }
 
-// Every route against every kind of caller.
-func TestAccess(t *testing.T) {
-	b := newBed(t)
-	project := b.imported()
-	b.token(ScopeRead) // number 1, which the table revokes
-	metrics, read, write := b.token(ScopeMetrics), b.token(ScopeRead), b.token(ScopeWrite)
+// accessCaller is somebody who calls every route of the table.
+type accessCaller struct {
+	name   string
+	token  func(b *bed) string // a bearer token
+	cookie func(b *bed) string // a session, in its place
+	status func(row access) int
+}
+
+func accessCallers() []accessCaller {
+	token := func(scope Scope) func(*bed) string { return func(b *bed) string { return b.token(scope) } }
+	session := func(name string) func(*bed) string {
+		return func(b *bed) string { return b.session(name, "correct horse") }
+	}
+	browser := func(row access, otherwise int) int {
+		if row.browser != 0 {
+			return row.browser
+		}
+		return otherwise
+	}
+	return []accessCaller{
+		{name: "nobody", status: func(row access) int { return row.anonymous }},
+		{"a wrong token", func(b *bed) string { return b.token(ScopeMetrics) + "x" }, nil, func(row access) int { return max(row.anonymous, min(row.metrics, who)) }},
+		{"a wrong session", nil, func(*bed) string { return "made-up" }, func(row access) int { return max(row.anonymous, min(row.metrics, who)) }},
+		{"metrics", token(ScopeMetrics), nil, func(row access) int { return row.metrics }},
+		{"read", token(ScopeRead), nil, func(row access) int { return row.reads }},
+		{"write", token(ScopeWrite), nil, func(row access) int { return row.wrote }},
+		{"viewer", nil, session("viewer"), func(row access) int { return browser(row, row.reads) }},
+		{"admin", nil, session("admin"), func(row access) int { return browser(row, row.wrote) }},
+	}
+}
+
+// Every route against every kind of caller, each on a server of its own.
+func TestAccess(t *testing.T) { // [OPS-2]
+	for _, caller := range accessCallers() {
+		t.Run(caller.name, func(t *testing.T) {
+			b := newBed(t)
+			b.walk(&caller)
+		})
+	}
+}
+
+func (b *bed) walk(caller *accessCaller) {
+	b.call(localToken, "PUT", "/api/v1/accounts/admin", jsonBody(`{"role": "admin", "password": "correct horse"}`), created, nil)
+	b.call(localToken, "PUT", "/api/v1/accounts/viewer", jsonBody(`{"password": "correct horse"}`), created, nil)
+	b.session("viewer", "correct horse") // number 1, which the table ends
+	b.token(ScopeRead)                   // number 1, which the table revokes
+	table := b.accessTable(b.imported())
+	token, cookie := "", ""
+	if caller.token != nil {
+		token = caller.token(b)
+	}
+	if caller.cookie != nil {
+		cookie = caller.cookie(b)
+	}
 	seen := map[string]bool{}
-	for _, row := range b.accessTable(project) {
-		for _, c := range []struct {
-			name, token string
-			status      int
-		}{
-			{"anonymous", "", row.anonymous},
-			{"a wrong token", metrics + "x", max(row.anonymous, min(row.metrics, who))},
-			{"metrics", metrics, row.metrics},
-			{"read", read, row.reads},
-			{"write", write, row.wrote},
-		} {
-			b.setupCode = "open-sesame"
-			if answer := b.send(request(c.token, row.method, row.target, row.in)); answer.StatusCode != c.status {
-				t.Errorf("%s %s with %s: %d, want %d", row.method, row.target, c.name, answer.StatusCode, c.status)
-			}
+	for _, row := range table {
+		r := request(token, row.method, row.target, row.in)
+		if cookie != "" {
+			r.AddCookie(&http.Cookie{Name: SessionCookie, Value: cookie})
+		}
+		answer := b.send(r)
+		if want := caller.status(row); answer.StatusCode != want {
+			b.t.Errorf("%s %s: %d, want %d", row.method, row.target, answer.StatusCode, want)
+		}
+		if fresh := cookieOf(answer); fresh != "" && row.method == "PUT" { // a new password, a new session
+			cookie = fresh
 		}
 		seen[b.routeOf(row)] = true
 	}
 	for _, rt := range b.admin.routes() {
 		if !seen[rt.method+" "+rt.path] {
-			t.Errorf("%s %s has no line in the table", rt.method, rt.path)
+			b.t.Errorf("%s %s has no line in the table", rt.method, rt.path)
 		}
 	}
+}
+
+// session logs in and returns the cookie.
+func (b *bed) session(name, password string) string {
+	b.t.Helper()
+	answer := b.send(request("", "POST", "/api/v1/session", jsonBody(`{"name": %q, "password": %q}`, name, password)))
+	if answer.StatusCode != created {
+		b.t.Fatalf("login of %s: %d", name, answer.StatusCode)
+	}
+	return cookieOf(answer)
+}
+
+func cookieOf(answer *http.Response) string {
+	for _, c := range answer.Cookies() {
+		if c.Name == SessionCookie {
+			return c.Value
+		}
+	}
+	return ""
 }
 
 // routeOf is the route that serves a line of the table.

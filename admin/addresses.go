@@ -82,8 +82,12 @@ func (a *Admin) setAddresses(w http.ResponseWriter, r *http.Request) error {
 	}
 	var changed bool
 	err := a.edit(r.Context(), func(c *engine.Core) error {
-		changed = !slices.Equal(c.Catalog().Addresses, in.Addresses)
-		return c.SetAddresses(in.Addresses)
+		before := NewAddresses{c.Current().Addresses}
+		changed = !slices.Equal(before.Addresses, in.Addresses)
+		if err := c.SetAddresses(in.Addresses); err != nil {
+			return err
+		}
+		return a.record(c, r, "server.addresses", "server", before, NewAddresses{c.Current().Addresses})
 	})
 	if err != nil {
 		return err

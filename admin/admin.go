@@ -70,13 +70,20 @@ type Config struct {
 type Admin struct {
 	Config
 	local  [sha256.Size]byte // of LocalToken
-	tokens tokenStore
 	setup  setupGuard
+	logins loginGuard
+
+	tokens   records[tokenObject]
+	accounts records[accountObject]
+	sessions records[sessionObject]
+	audit    auditHead
+	hashing  chan struct{} // room for passwordWork
 }
 
 // New makes the API and registers its collector with c.Metrics.
 func New(c Config) *Admin {
-	a := &Admin{Config: c, local: sha256.Sum256([]byte(c.LocalToken))}
+	a := &Admin{Config: c, local: sha256.Sum256([]byte(c.LocalToken)), hashing: make(chan struct{}, passwordWork)}
+	a.tokens.kind, a.accounts.kind, a.sessions.kind = objectToken, objectAccount, objectSession
 	if a.Metrics == nil {
 		a.Metrics = prometheus.NewRegistry()
 	}
@@ -97,7 +104,7 @@ func (a *Admin) routes() []route {
 	return slices.Concat(
 		a.healthRoutes(), a.setupRoutes(), a.tokenRoutes(), a.serverRoutes(), a.vendorKeyRoutes(),
 		a.licenseFileRoutes(), a.itemRoutes(), a.projectRoutes(), a.keyRoutes(),
-		a.deviceRoutes(),
+		a.deviceRoutes(), a.accountRoutes(), a.sessionRoutes(), a.auditRoutes(),
 	)
 }
 

@@ -24,8 +24,9 @@ func (s Scope) holds(wanted Scope) bool { return scopeRank[s] >= scopeRank[wante
 
 // caller is who makes a request.
 type caller struct {
-	name  string // of the token
-	scope Scope
+	name    string // of the token or account
+	scope   Scope
+	session record[sessionObject] // of a browser; id 0: a token
 }
 
 type callerKey struct{}
@@ -46,12 +47,15 @@ func (a *Admin) authorize(wanted Scope, r *http.Request) (caller, error) {
 		return who, err
 	}
 	if !who.scope.holds(wanted) {
-		return who, refusal(http.StatusForbidden, "forbidden", "the token %q has scope %s; this needs scope %s", who.name, who.scope, wanted)
+		return who, refusal(http.StatusForbidden, "forbidden", "%q has scope %s; this needs scope %s", who.name, who.scope, wanted)
 	}
 	return who, nil
 }
 
 func (a *Admin) authenticate(r *http.Request) (caller, error) {
+	if cookie, err := r.Cookie(SessionCookie); err == nil && r.Header.Get("Authorization") == "" {
+		return a.authenticateSession(r, cookie.Value)
+	}
 	scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	token = strings.TrimSpace(token)
 	if !strings.EqualFold(scheme, "Bearer") || token == "" {
@@ -59,7 +63,7 @@ func (a *Admin) authenticate(r *http.Request) (caller, error) {
 	}
 	hash := sha256.Sum256([]byte(token))
 	if a.LocalToken != "" && subtle.ConstantTimeCompare(hash[:], a.local[:]) == 1 {
-		return caller{"local", ScopeWrite}, nil
+		return caller{name: "local", scope: ScopeWrite}, nil
 	}
 	t, ok, err := a.findToken(r.Context(), hash)
 	switch {
@@ -70,7 +74,20 @@ func (a *Admin) authenticate(r *http.Request) (caller, error) {
 	case t.expired(a.now()):
 		return caller{}, unauthorized("the token %q has expired; make a new one", t.Name)
 	}
-	return caller{t.Name, t.Scope}, nil
+	return caller{name: t.Name, scope: t.Scope}, nil
+}
+
+// authenticateSession finds out who a browser's session belongs to. That the
+// request comes from a page of this server is seen to before, see guarded.
+func (a *Admin) authenticateSession(r *http.Request, secret string) (caller, error) {
+	session, account, err := a.findSession(r.Context(), secret)
+	if err != nil {
+		return caller{}, err
+	}
+	if account == nil {
+		return caller{}, unauthorized("the session is over; log in again")
+	}
+	return caller{name: account.Name, scope: roleScopes[account.Role], session: session}, nil
 }
 
 func unauthorized(format string, args ...any) *Problem {

@@ -11,9 +11,9 @@ import (
 func (a *Admin) deviceRoutes() []route {
 	return []route{
 		{method: "GET", path: "/api/v1/devices/{uuid}", scope: ScopeRead, handle: a.showDevice},
-		{method: "POST", path: "/api/v1/devices/{uuid}/block", scope: ScopeWrite, handle: a.changeDevice(block)},
-		{method: "POST", path: "/api/v1/devices/{uuid}/unblock", scope: ScopeWrite, handle: a.changeDevice(unblock)},
-		{method: "POST", path: "/api/v1/devices/{uuid}/clear-clone", scope: ScopeWrite, handle: a.changeDevice((*engine.Core).ClearClone)},
+		{method: "POST", path: "/api/v1/devices/{uuid}/block", scope: ScopeWrite, handle: a.changeDevice("device.block", block)},
+		{method: "POST", path: "/api/v1/devices/{uuid}/unblock", scope: ScopeWrite, handle: a.changeDevice("device.unblock", unblock)},
+		{method: "POST", path: "/api/v1/devices/{uuid}/clear-clone", scope: ScopeWrite, handle: a.changeDevice("device.clear-clone", (*engine.Core).ClearClone)},
 		{method: "POST", path: "/api/v1/devices/{uuid}/free-seat", scope: ScopeWrite, bodyMax: textMax, handle: a.freeSeat},
 	}
 }
@@ -61,11 +61,11 @@ func block(c *engine.Core, uuid [16]byte) error   { return c.BlockDevice(uuid, t
 func unblock(c *engine.Core, uuid [16]byte) error { return c.BlockDevice(uuid, false) }
 
 func (a *Admin) showDevice(w http.ResponseWriter, r *http.Request) error {
-	return a.answerDevice(w, r, func(*engine.Core, [16]byte) error { return nil })
+	return a.answerDevice(w, r, "", func(*engine.Core, [16]byte) error { return nil })
 }
 
-func (a *Admin) changeDevice(change func(*engine.Core, [16]byte) error) func(http.ResponseWriter, *http.Request) error {
-	return func(w http.ResponseWriter, r *http.Request) error { return a.answerDevice(w, r, change) }
+func (a *Admin) changeDevice(what string, change func(*engine.Core, [16]byte) error) func(http.ResponseWriter, *http.Request) error {
+	return func(w http.ResponseWriter, r *http.Request) error { return a.answerDevice(w, r, what, change) }
 }
 
 func (a *Admin) freeSeat(w http.ResponseWriter, r *http.Request) error {
@@ -73,11 +73,11 @@ func (a *Admin) freeSeat(w http.ResponseWriter, r *http.Request) error {
 	if err := readJSON(r, &in); err != nil {
 		return err
 	}
-	return a.answerDevice(w, r, func(c *engine.Core, uuid [16]byte) error {
+	return a.answerDevice(w, r, "device.free-seat", func(c *engine.Core, uuid [16]byte) error {
 		if _, err := c.Device(uuid); err != nil { // what the path names comes first
 			return err
 		}
-		item, err := itemNamed(c.Catalog(), in.Item, "item")
+		item, err := itemNamed(c.Current(), in.Item, "item")
 		if err != nil {
 			return err
 		}
@@ -85,9 +85,10 @@ func (a *Admin) freeSeat(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// answerDevice changes a device and answers with what became of it. Devices are
-// the decider's alone, so looking at one waits for it like a change.
-func (a *Admin) answerDevice(w http.ResponseWriter, r *http.Request, change func(*engine.Core, [16]byte) error) error {
+// answerDevice changes a device, under a name for the audit, and answers with
+// what became of it. Devices are the decider's alone, so looking at one waits for
+// it like a change.
+func (a *Admin) answerDevice(w http.ResponseWriter, r *http.Request, what string, change func(*engine.Core, [16]byte) error) error {
 	uuid, err := license.ParseUUID(r.PathValue("uuid"))
 	if err != nil {
 		p := refusal(http.StatusUnprocessableEntity, "invalid", "client UUID %v", err)
@@ -96,14 +97,22 @@ func (a *Admin) answerDevice(w http.ResponseWriter, r *http.Request, change func
 	}
 	var view Device
 	err = a.edit(r.Context(), func(c *engine.Core) error {
+		var before any // a UUID may be blocked before it was ever seen
+		if device, err := c.Device(uuid); err == nil {
+			before = deviceView(c.Current(), device)
+		}
 		if err := change(c, uuid); err != nil {
 			return err
 		}
 		device, err := c.Device(uuid)
-		if err == nil {
-			view = deviceView(c.Catalog(), device)
+		if err != nil {
+			return err
 		}
-		return err
+		view = deviceView(c.Current(), device)
+		if what == "" {
+			return nil
+		}
+		return a.record(c, r, what, uuid.String(), before, view)
 	})
 	if err != nil {
 		return err

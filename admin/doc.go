@@ -9,24 +9,28 @@
 //
 // # Who may do what
 //
-// A request carries a bearer token (RFC 6750). A token's scope is metrics, read
-// or write, and each holds those before it. Reading shows everything but
+// A request carries a bearer token (RFC 6750), or the cookie of a session that
+// began with an account's name and password. A token's scope is metrics, read or
+// write, and each holds those before it; an account of role viewer has read
+// scope, an admin write scope. Reading shows everything but
 // secrets: session passwords, license keys (they hold the password) and the
 // list of tokens are for write scope. Besides the tokens that operators make
 // there is the machine's own one, which works before the state is recovered and
 // cannot be revoked, so that an operator with access to the machine is never
-// locked out. The one-time setup code buys the first token [OPS-2].
+// locked out. The one-time setup code buys the password of the account "admin",
+// or the first token [OPS-2].
 //
 // Before that, three walls against web pages that an operator happens to have
 // open: the Host header must be one that this server is reached by (DNS
-// rebinding), unsafe requests from other origins are refused, and nothing is
-// authenticated by a cookie.
+// rebinding), unsafe requests from other origins are refused, and the session's
+// cookie is sent by pages of this server alone.
 //
 // # How changes are made
 //
 // A change runs in the decider, by Ledger.Do, as one edit of the engine, which
 // checks everything before it changes anything; the answer leaves when the
-// change is durable. Reads use the published catalog and wait for nobody, but
+// change is durable. Who changed what from what to what is written into the audit
+// in the same edit; its entries form a chain of hashes. Reads use the published catalog and wait for nobody, but
 // for single devices, which the decider alone knows. The package reads no clock:
 // Config.Now is its time.
 package admin

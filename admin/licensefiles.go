@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"time"
 
 	"muster/engine"
@@ -126,8 +127,11 @@ func (a *Admin) importLicenseFile(w http.ResponseWriter, r *http.Request) error 
 	}
 	var result *engine.ImportResult
 	err = a.edit(r.Context(), func(c *engine.Core) (err error) {
-		result, err = c.ImportLicense(text, target)
-		return err
+		before := c.Current()
+		if result, err = c.ImportLicense(text, target); err != nil {
+			return err
+		}
+		return a.recordImport(c, r, before, result)
 	})
 	if err != nil {
 		return err
@@ -141,6 +145,27 @@ func (a *Admin) importLicenseFile(w http.ResponseWriter, r *http.Request) error 
 		status = http.StatusCreated
 	}
 	return writeJSON(w, status, importView(catalog, result, a.now()))
+}
+
+// recordImport writes into the audit what an import changed; one that changed
+// nothing leaves no entry.
+func (a *Admin) recordImport(c *engine.Core, r *http.Request, before *engine.Catalog, result *engine.ImportResult) error {
+	if result.Outcome == engine.Unchanged {
+		return nil
+	}
+	id := result.License.File.LicenseID
+	var was any
+	if i := slices.IndexFunc(before.Licenses, func(l *engine.License) bool { return l.File.LicenseID == id }); i >= 0 {
+		was = licenseFileView(before.Licenses[i])
+	}
+	is := struct {
+		LicenseFile
+		Project string `json:"project,omitempty"` // new items went there
+	}{LicenseFile: licenseFileView(result.License)}
+	if result.Project != nil {
+		is.Project = result.Project.ID
+	}
+	return a.record(c, r, "license-file.import", id, was, is)
 }
 
 // importTarget reads where the items shall go [IMP-1]. Project ids hold a

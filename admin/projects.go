@@ -87,6 +87,15 @@ func (a *Admin) projectView(p *engine.Project, who caller) Project {
 	return view
 }
 
+// audited is a project as the audit has it: a changed password shows by its
+// number alone.
+func (a *Admin) audited(p *engine.Project) any {
+	return struct {
+		Project
+		PasswordGeneration uint32 `json:"passwordGeneration"`
+	}{a.projectView(p, caller{scope: ScopeRead}), p.Generation}
+}
+
 func (a *Admin) listProjects(w http.ResponseWriter, r *http.Request) error {
 	catalog, err := a.catalog()
 	if err != nil {
@@ -120,12 +129,14 @@ func (a *Admin) createProject(w http.ResponseWriter, r *http.Request) error {
 	}
 	var p *engine.Project
 	err := a.edit(r.Context(), func(c *engine.Core) error {
-		organization, err := organizationFor(c.Catalog(), in.OrganizationID)
+		organization, err := organizationFor(c.Current(), in.OrganizationID)
 		if err != nil {
 			return err
 		}
-		p, err = c.CreateProject(organization, in.Suffix, in.Name)
-		return err
+		if p, err = c.CreateProject(organization, in.Suffix, in.Name); err != nil {
+			return err
+		}
+		return a.record(c, r, "project.create", p.ID, nil, a.audited(p))
 	})
 	if err != nil {
 		return err
@@ -170,15 +181,17 @@ func (a *Admin) editProject(w http.ResponseWriter, r *http.Request) error {
 	}
 	var before, after *engine.Project
 	err := a.edit(r.Context(), func(c *engine.Core) (err error) {
-		if before, err = projectOf(c.Catalog(), r.PathValue("id")); err != nil {
+		if before, err = projectOf(c.Current(), r.PathValue("id")); err != nil {
 			return err
 		}
-		edit, err := in.edit(c.Catalog())
+		edit, err := in.edit(c.Current())
 		if err != nil {
 			return err
 		}
-		after, err = c.EditProject(before.ID, edit)
-		return err
+		if after, err = c.EditProject(before.ID, edit); err != nil {
+			return err
+		}
+		return a.record(c, r, "project.edit", before.ID, a.audited(before), a.audited(after))
 	})
 	if err != nil {
 		return err

@@ -77,6 +77,15 @@ func (a *Admin) rotateTickets(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	err = a.edit(r.Context(), func(c *engine.Core) error {
+		return a.record(c, r, "server.ticket-keys", "server", nil, struct {
+			TicketKey
+			TicketRotation
+		}{TicketKey{epoch}, in})
+	})
+	if err != nil {
+		return err
+	}
 	return writeJSON(w, http.StatusOK, TicketKey{Epoch: epoch})
 }
 

@@ -17,9 +17,11 @@ func (a *Admin) setupRoutes() []route {
 	}
 }
 
-// Setup is what the one-time code is exchanged with for a token [OPS-2].
+// Setup is what the one-time code is exchanged with [OPS-2]: for the password of
+// the account "admin" and a session, or, without one, for a token.
 type Setup struct {
-	Code string `json:"code"`
+	Code     string `json:"code"`
+	Password string `json:"password,omitempty"`
 }
 
 // setupGuard lets one attempt at the code happen at a time, and makes everybody
@@ -50,11 +52,12 @@ func (a *Admin) exchangeCode(w http.ResponseWriter, r *http.Request) error {
 	if err := a.checkCode(w, in.Code); err != nil {
 		return err
 	}
-	token, err := a.finishSetup(r.Context())
+	r = r.WithContext(context.WithValue(r.Context(), callerKey{}, caller{name: "setup code", scope: ScopeWrite}))
+	answer, err := a.finishSetup(w, r, in.Password)
 	if err != nil {
 		return err
 	}
-	return writeJSON(w, http.StatusCreated, token)
+	return writeJSON(w, http.StatusCreated, answer)
 }
 
 func (a *Admin) checkCode(w http.ResponseWriter, given string) error {
@@ -77,16 +80,28 @@ func (a *Admin) checkCode(w http.ResponseWriter, given string) error {
 	return nil
 }
 
-// finishSetup makes the token, then uses the code up. If that fails the token
-// goes too: a code that is still good must not have been worth one.
-func (a *Admin) finishSetup(ctx context.Context) (*Token, error) {
-	token, err := a.makeToken(ctx, "setup", ScopeWrite, 0)
-	if err != nil {
+// finishSetup makes the account and its first session, or the token, then uses
+// the code up. If that fails they go too: a code that is still good must not have
+// been worth anything.
+func (a *Admin) finishSetup(w http.ResponseWriter, r *http.Request, password string) (answer any, err error) {
+	undo := context.WithoutCancel(r.Context())
+	if password == "" {
+		token, err := a.makeToken(r, "setup", ScopeWrite, 0)
+		if err != nil {
+			return nil, err
+		}
+		if err := a.SetupDone(); err != nil {
+			return nil, errors.Join(err, a.revokeToken(undo, r, token.ID))
+		}
+		a.setup.failures = 0
+		return token, nil
+	}
+	if _, _, err := a.putAccount(r, AdminAccount, AccountChange{Role: RoleAdmin, Password: password}); err != nil {
 		return nil, err
 	}
 	if err := a.SetupDone(); err != nil {
-		return nil, errors.Join(err, a.revokeToken(context.WithoutCancel(ctx), token.ID))
+		return nil, errors.Join(err, a.forgetAccount(undo, r, AdminAccount))
 	}
 	a.setup.failures = 0
-	return token, nil
+	return a.beginSession(w, r, &accountObject{Name: AdminAccount, Role: RoleAdmin})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/subtle"
 	"encoding/base32"
 	"net/http"
 	"slices"
@@ -46,21 +47,47 @@ type NewToken struct {
 	ExpiresIn string `json:"expiresIn,omitempty"` // see ParseDuration; "" for never
 }
 
-func (a *Admin) tokenView(t *tokenObject) Token {
+// tokensMax bounds the list that every request is compared with.
+const tokensMax = 1000
+
+// tokenObject is a token as it is stored: never the token, only its hash.
+type tokenObject struct {
+	Name    string `json:"name"`
+	Scope   Scope  `json:"scope"`
+	Hash    []byte `json:"hash"` // SHA-256 of the token, which holds 32 random bytes
+	Created int64  `json:"created"`
+	Expires int64  `json:"expires,omitempty"` // unix seconds, 0 for never
+}
+
+func (t *tokenObject) expired(now int64) bool { return t.Expires != 0 && now >= t.Expires }
+
+func (a *Admin) tokenView(t record[tokenObject]) Token {
 	return Token{
-		ID: t.id, Name: t.Name, Scope: t.Scope, Created: unixTime(t.Created), Expires: unixTime(t.Expires),
-		Expired: t.expired(a.now()),
+		ID: t.id, Name: t.v.Name, Scope: t.v.Scope, Created: unixTime(t.v.Created), Expires: unixTime(t.v.Expires),
+		Expired: t.v.expired(a.now()),
 	}
 }
 
+// findToken finds a token by its hash. All are compared, so that the time tells
+// nothing.
+func (a *Admin) findToken(ctx context.Context, hash [sha256.Size]byte) (found tokenObject, ok bool, err error) {
+	list, err := a.tokens.all(ctx, a)
+	for _, t := range list {
+		if subtle.ConstantTimeCompare(t.v.Hash, hash[:]) == 1 {
+			found, ok = t.v, true
+		}
+	}
+	return found, ok, err
+}
+
 func (a *Admin) listTokens(w http.ResponseWriter, r *http.Request) error {
-	list, err := a.allTokens(r.Context())
+	list, err := a.tokens.all(r.Context(), a)
 	if err != nil {
 		return err
 	}
 	answer := TokenList{Tokens: []Token{}}
-	for i := range list {
-		answer.Tokens = append(answer.Tokens, a.tokenView(&list[i]))
+	for _, t := range list {
+		answer.Tokens = append(answer.Tokens, a.tokenView(t))
 	}
 	return writeJSON(w, http.StatusOK, answer)
 }
@@ -74,7 +101,7 @@ func (a *Admin) createToken(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	token, err := a.makeToken(r.Context(), in.Name, in.Scope, lifetime)
+	token, err := a.makeToken(r, in.Name, in.Scope, lifetime)
 	if err != nil {
 		return err
 	}
@@ -105,34 +132,37 @@ func (n *NewToken) check() (lifetime time.Duration, err error) {
 }
 
 // makeToken makes and stores a token. Names are free: they are for people.
-func (a *Admin) makeToken(ctx context.Context, name string, scope Scope, lifetime time.Duration) (*Token, error) {
-	secret := newSecret()
+func (a *Admin) makeToken(r *http.Request, name string, scope Scope, lifetime time.Duration) (*Token, error) {
+	secret := newSecret("mustertoken_")
 	hash := sha256.Sum256([]byte(secret))
-	t := tokenObject{Name: name, Scope: scope, Hash: hash[:]}
-	err := a.changeTokens(ctx, func(c *engine.Core, before []tokenObject) error {
+	t := record[tokenObject]{v: tokenObject{Name: name, Scope: scope, Hash: hash[:]}}
+	err := a.tokens.edit(r.Context(), a, func(c *engine.Core, before []record[tokenObject]) (err error) {
 		if len(before) >= tokensMax {
 			return refusal(http.StatusConflict, "too-many-tokens", "there are %d tokens, which is the limit; revoke one that is not needed", tokensMax)
 		}
-		t.id, t.Created = c.NextObjectID(engine.ObjectAdmin), c.Now()
+		t.v.Created = c.Now()
 		if lifetime > 0 {
-			t.Expires = t.Created + int64(lifetime/time.Second)
+			t.v.Expires = t.v.Created + int64(lifetime/time.Second)
 		}
-		return putToken(c, t.id, &t)
+		if t.id, err = a.tokens.add(c, &t.v); err != nil {
+			return err
+		}
+		return a.record(c, r, "token.create", name, nil, a.tokenView(t))
 	})
 	if err != nil {
 		return nil, err
 	}
-	view := a.tokenView(&t)
+	view := a.tokenView(t)
 	view.Secret = secret
 	return &view, nil
 }
 
-// newSecret is a token: 32 random bytes behind a mark by which scanners for
-// leaked secrets know it.
-func newSecret() string {
+// newSecret is 32 random bytes behind a mark by which scanners for leaked secrets
+// know what it is.
+func newSecret(mark string) string {
 	random := make([]byte, 32)
 	rand.Read(random)
-	return "mustertoken_" + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(random))
+	return mark + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(random))
 }
 
 func (a *Admin) deleteToken(w http.ResponseWriter, r *http.Request) error {
@@ -140,19 +170,20 @@ func (a *Admin) deleteToken(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return refusal(http.StatusNotFound, "not-found", "no token %q: a token is named by its number, see the list of tokens", r.PathValue("id"))
 	}
-	if err := a.revokeToken(r.Context(), uint32(id)); err != nil {
+	if err := a.revokeToken(r.Context(), r, uint32(id)); err != nil {
 		return err
 	}
 	w.WriteHeader(http.StatusNoContent)
 	return nil
 }
 
-func (a *Admin) revokeToken(ctx context.Context, id uint32) error {
-	return a.changeTokens(ctx, func(c *engine.Core, before []tokenObject) error {
-		if !slices.ContainsFunc(before, func(t tokenObject) bool { return t.id == id }) {
+func (a *Admin) revokeToken(ctx context.Context, r *http.Request, id uint32) error {
+	return a.tokens.edit(ctx, a, func(c *engine.Core, before []record[tokenObject]) error {
+		i := slices.IndexFunc(before, func(t record[tokenObject]) bool { return t.id == id })
+		if i < 0 {
 			return refusal(http.StatusNotFound, "not-found", "no token %d: it was revoked already, or never made", id)
 		}
-		c.PutObject(engine.ObjectKey{Kind: engine.ObjectAdmin, ID: id}, nil)
-		return nil
+		a.tokens.remove(c, id)
+		return a.record(c, r, "token.revoke", before[i].v.Name, a.tokenView(before[i]), nil)
 	})
 }

@@ -115,7 +115,7 @@ func TestTokensMax(t *testing.T) {
 	b := newBed(t)
 	err := b.Do(context.Background(), func(c *engine.Core) error {
 		for id := range uint32(tokensMax) {
-			if err := putToken(c, id+1, &tokenObject{Name: "n", Scope: ScopeRead}); err != nil {
+			if err := b.admin.tokens.put(c, id+1, &tokenObject{Name: "n", Scope: ScopeRead}); err != nil {
 				return err
 			}
 		}

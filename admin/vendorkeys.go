@@ -46,7 +46,7 @@ func (a *Admin) listVendorKeys(w http.ResponseWriter, r *http.Request) error {
 	answer := VendorKeyList{VendorKeys: []VendorKey{}}
 	err := a.edit(r.Context(), func(c *engine.Core) error { // the ring is the decider's
 		for _, k := range c.Trusted().List() {
-			answer.VendorKeys = append(answer.VendorKeys, vendorKeyView(c.Catalog(), k))
+			answer.VendorKeys = append(answer.VendorKeys, vendorKeyView(c.Current(), k))
 		}
 		return nil
 	})
@@ -64,8 +64,10 @@ func (a *Admin) addVendorKey(w http.ResponseWriter, r *http.Request) error {
 	var key license.PublicKey
 	var answer AddedVendorKey
 	err = a.edit(r.Context(), func(c *engine.Core) (err error) {
-		key, answer.Added, err = c.AddVendorKey(text)
-		return err
+		if key, answer.Added, err = c.AddVendorKey(text); err != nil || !answer.Added {
+			return err
+		}
+		return a.record(c, r, "vendor-key.add", key.ID, nil, vendorKeyView(c.Current(), key))
 	})
 	if err != nil {
 		return err

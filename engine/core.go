@@ -261,5 +261,9 @@ func (c *Core) Publish() {
 // Catalog returns the catalog as of the last durable batch. Any goroutine may call it.
 func (c *Core) Catalog() *Catalog { return c.published.Load() }
 
+// Current returns the catalog with the changes of the batch under way. It is for
+// edits, which run in the decider.
+func (c *Core) Current() *Catalog { return c.catalog }
+
 // Devices is the number of rows in the device table, that is of streams.
 func (c *Core) Devices() uint32 { return c.devices.rows }

@@ -78,8 +78,11 @@ func (c *apiClient) send(ctx context.Context, method, path, contentType string, 
 		return c.unreachable(err)
 	}
 	defer answer.Body.Close()
-	if c.raw, err = io.ReadAll(io.LimitReader(answer.Body, apiAnswerMax)); err != nil {
+	if c.raw, err = io.ReadAll(io.LimitReader(answer.Body, apiAnswerMax+1)); err != nil {
 		return fmt.Errorf("the answer of %s broke off: %w; look whether the request took effect", c.base, err)
+	}
+	if len(c.raw) > apiAnswerMax {
+		return fmt.Errorf("the answer of %s has more than %d bytes, which is the limit here; use curl for it", c.base, apiAnswerMax)
 	}
 	if answer.StatusCode/100 != 2 {
 		return c.refused(answer)
