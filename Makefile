@@ -3,11 +3,13 @@
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 LDFLAGS  = -s -w -X main.version=$(VERSION)
 GO      ?= go
+# Debian's own Python: that is the one which has its python3-… packages.
+PYTHON  ?= /usr/bin/python3
 
 DURATION ?=
 DEVICES  ?= 2000
 
-.PHONY: help build demo test race fuzz bench attack lint
+.PHONY: help build demo test race interop fuzz bench attack lint
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -23,6 +25,15 @@ test: ## every test that needs only Go
 
 race: ## the same under the race detector
 	$(GO) test -race ./...
+
+interop: build ## a second client of the protocol, in Python, against the vectors and a real server
+	@missing=; \
+	$(PYTHON) -c '' 2>/dev/null || missing="$$missing python3"; \
+	for module in msgpack cryptography; do \
+	  $(PYTHON) -c "import $$module" 2>/dev/null || missing="$$missing python3-$$module"; \
+	done; \
+	test -z "$$missing" || { echo "make interop: $(PYTHON) lacks what these Debian packages bring:$$missing" >&2; exit 1; }
+	cd protocol/interop && $(PYTHON) -B -m unittest test_vectors test_server
 
 FUZZTIME ?= 60s
 fuzz: ## every fuzz target for FUZZTIME
