@@ -163,6 +163,40 @@ func TestAnswersFitTheirRequests(t *testing.T) {
 	d.silent("more pongs than fit", d.seal(pings...))
 }
 
+// TestAnswersTogetherFitTheirRequest: what is answered at once and what is
+// answered after the batch are together no longer than the request.
+func TestAnswersTogetherFitTheirRequest(t *testing.T) {
+	w := newWorld(t)
+	d := w.udp(w.importItems(item("scans", "scan", "1000")))
+	mixed := []*protocol.Request{d.checkIn()}
+	mixed[0].Padding = 700
+	for i := range 70 {
+		mixed = append(mixed, &protocol.Request{Kind: protocol.KindPing, ID: uint32(100 + i)})
+	}
+	rec := d.seal(mixed...)
+	d.send(rec)
+	total := 0
+	for decided := false; !decided; {
+		b := make([]byte, 4096)
+		n, err := d.conn.Read(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		total += n
+		plain, err := d.session.OpenReply(nil, b[:n])
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = protocol.VisitAnswers(plain, func(a *protocol.Answer) { decided = decided || a.ID == 1 })
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if total > len(rec) {
+		t.Errorf("%d bytes in answer to %d", total, len(rec))
+	}
+}
+
 func TestStrangersMeetSilence(t *testing.T) {
 	w := newWorld(t)
 	key := w.importItems(item("scans", "scan", "1000"))

@@ -46,7 +46,7 @@ type datagramRecord struct {
 	peer    datagram.Peer
 	session *protocol.Session
 	n       int // decisions
-	bytes   int // of the request: the answer is no longer
+	bytes   int // of the request, less what was answered at once: the answer is no longer
 }
 
 // UDPStats are counters of the datagram front; any goroutine may read them.
@@ -177,13 +177,15 @@ func (l *udpLoop) record(p *datagram.Packet) {
 		b.decisions = b.decisions[:decisions]
 		return
 	}
-	if taken > 0 {
-		b.datagrams = append(b.datagrams, datagramRecord{peer: p.Peer, session: session, n: taken, bytes: size})
-	}
-	if len(now) > 0 && len(now)+protocol.TagBytes <= size {
+	room := size
+	if len(now) > 0 && len(now)+protocol.TagBytes <= room {
 		start := len(l.out)
 		l.out = session.FinishReply(append(l.out, now...), start, l.nonces.Next())
+		room -= len(l.out) - start
 		l.post(start, p.Peer)
+	}
+	if taken > 0 {
+		b.datagrams = append(b.datagrams, datagramRecord{peer: p.Peer, session: session, n: taken, bytes: room})
 	}
 }
 
