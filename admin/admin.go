@@ -104,7 +104,7 @@ func (a *Admin) routes() []route {
 	return slices.Concat(
 		a.healthRoutes(), a.setupRoutes(), a.tokenRoutes(), a.serverRoutes(), a.vendorKeyRoutes(),
 		a.licenseFileRoutes(), a.itemRoutes(), a.projectRoutes(), a.keyRoutes(),
-		a.deviceRoutes(), a.accountRoutes(), a.sessionRoutes(), a.auditRoutes(),
+		a.deviceRoutes(), a.accountRoutes(), a.sessionRoutes(), a.auditRoutes(), a.statisticRoutes(),
 	)
 }
 

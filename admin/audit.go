@@ -293,7 +293,7 @@ func VerifyAudit(data []byte) (VerifiedAudit, error) {
 	return v, nil
 }
 
-// pageOf reads the parameters of a page.
+// pageOf reads the parameters of a page; before is 0 when none is given.
 func pageOf(r *http.Request, usual, most uint64) (before, limit uint64, err error) {
 	number := func(name string, otherwise uint64) uint64 {
 		text := r.URL.Query().Get(name)

@@ -10,7 +10,12 @@ import (
 
 func (a *Admin) deviceRoutes() []route {
 	return []route{
+		{
+			method: "GET", path: "/api/v1/devices", scope: ScopeRead,
+			query: []string{"search", "project", "item", "state", "after", "limit"}, handle: a.findDevices,
+		},
 		{method: "GET", path: "/api/v1/devices/{uuid}", scope: ScopeRead, handle: a.showDevice},
+		{method: "GET", path: "/api/v1/devices/{uuid}/history", scope: ScopeRead, query: []string{"days"}, handle: a.showHistory},
 		{method: "POST", path: "/api/v1/devices/{uuid}/block", scope: ScopeWrite, handle: a.changeDevice("device.block", block)},
 		{method: "POST", path: "/api/v1/devices/{uuid}/unblock", scope: ScopeWrite, handle: a.changeDevice("device.unblock", unblock)},
 		{method: "POST", path: "/api/v1/devices/{uuid}/clear-clone", scope: ScopeWrite, handle: a.changeDevice("device.clear-clone", (*engine.Core).ClearClone)},
@@ -89,11 +94,9 @@ func (a *Admin) freeSeat(w http.ResponseWriter, r *http.Request) error {
 // what became of it. Devices are the decider's alone, so looking at one waits for
 // it like a change.
 func (a *Admin) answerDevice(w http.ResponseWriter, r *http.Request, what string, change func(*engine.Core, [16]byte) error) error {
-	uuid, err := license.ParseUUID(r.PathValue("uuid"))
+	uuid, err := clientUUID(r)
 	if err != nil {
-		p := refusal(http.StatusUnprocessableEntity, "invalid", "client UUID %v", err)
-		p.Field = "uuid"
-		return p
+		return err
 	}
 	var view Device
 	err = a.edit(r.Context(), func(c *engine.Core) error {
@@ -118,6 +121,17 @@ func (a *Admin) answerDevice(w http.ResponseWriter, r *http.Request, what string
 		return err
 	}
 	return writeJSON(w, http.StatusOK, view)
+}
+
+// clientUUID is the device that a path names.
+func clientUUID(r *http.Request) (license.UUID, error) {
+	uuid, err := license.ParseUUID(r.PathValue("uuid"))
+	if err != nil {
+		p := refusal(http.StatusUnprocessableEntity, "invalid", "client UUID %v", err)
+		p.Field = "uuid"
+		return uuid, p
+	}
+	return uuid, nil
 }
 
 func deviceView(catalog *engine.Catalog, d *engine.DeviceView) Device {

@@ -46,6 +46,7 @@ type bed struct {
 	setupCode           string
 	setupFails          error
 	deviceAddr          string
+	lastReport          protocol.Request
 }
 
 // Do is the ledger.
@@ -299,11 +300,18 @@ func (b *bed) scans(project string, count uint32) {
 	if a.Kind != protocol.KindGranted {
 		b.t.Fatalf("check-in answered %d %v", a.Kind, a.Code)
 	}
-	report := protocol.Request{
-		Kind: protocol.KindReport, ID: 2, UUID: r.UUID, Stream: a.Stream, Token: a.Token, Seq: a.Seq + 1, Tag: 2, Item: a.Item,
-		Lines: []protocol.Line{{Slot: uint32(b.now.Unix() / protocol.SlotSeconds), Count: count}},
-	}
-	if a := b.device(project, report); a.Kind != protocol.KindAccepted {
+	b.lastReport = protocol.Request{Kind: protocol.KindReport, ID: 2, UUID: r.UUID, Stream: a.Stream, Token: a.Token, Seq: a.Seq, Tag: 2, Item: a.Item}
+	b.report(project, b.lastReport, count)
+}
+
+// report sends the next report of a device, for the module QR.
+func (b *bed) report(project string, last protocol.Request, count uint32) {
+	b.t.Helper()
+	last.Seq++
+	last.Tag++
+	last.Lines = []protocol.Line{{Slot: uint32(b.now.Unix() / protocol.SlotSeconds), Module: 1, Count: count}}
+	if a := b.device(project, last); a.Kind != protocol.KindAccepted {
 		b.t.Fatalf("report answered %d %v", a.Kind, a.Code)
 	}
+	b.lastReport = last
 }

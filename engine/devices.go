@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/hex"
+	"slices"
 	"strings"
 )
 
@@ -36,6 +37,83 @@ type SeatView struct {
 	Instances       uint32 // concurrent-instance, else 0
 	Held            bool
 	Released, Freed bool
+}
+
+// DeviceFilter says which client UUIDs are looked for; a zero field fits all.
+type DeviceFilter struct {
+	Prefix  string // of the UUID, hexadecimal in upper case, without hyphens
+	Item    uint32 // ordinal: that have a place on it
+	Project uint32 // ordinal: that have a place in it
+	Held    bool   // whose place holds a seat now
+	Blocked bool
+	Clone   bool
+}
+
+// deviceScanRows is how many rows of the device table a step looks at: some
+// tens of microseconds.
+const deviceScanRows = 4 << 10
+
+// FindDevices looks for client UUIDs from a row on, in the order in which they
+// first came, and returns at most limit of them. It looks at a bounded number of
+// rows, so that decisions go on: next is where to go on, 0 when it is through.
+func (c *Core) FindDevices(f *DeviceFilter, from uint32, limit int) (found []DeviceView, next uint32) {
+	for n := from; n < c.devices.rows; n++ {
+		if n-from == deviceScanRows || len(found) == limit {
+			return found, n
+		}
+		d := c.device(n)
+		if d.flags&flagSecondary == 0 && c.fits(f, client{n, d}) {
+			if v, err := c.Device(d.uuid); err == nil {
+				found = append(found, *v)
+			}
+		}
+	}
+	return found, 0
+}
+
+func (c *Core) fits(f *DeviceFilter, cl client) bool {
+	if !hasPrefix(&cl.row.uuid, f.Prefix) || f.Blocked && cl.row.flags&flagBlocked == 0 {
+		return false
+	}
+	if f.Clone {
+		clone := false
+		c.streams(cl, func(_ uint32, d *deviceRow) bool {
+			clone = d.flags&flagClone != 0
+			return !clone
+		})
+		if !clone {
+			return false
+		}
+	}
+	if f.Item == 0 && f.Project == 0 && !f.Held {
+		return true
+	}
+	seats := clientSeats{c, cl, true}
+	_, seat := seats.find(func(s *seat) bool {
+		return s.item != 0 && (f.Item == 0 || s.item == f.Item) && (f.Project == 0 || uint32(s.project) == f.Project) && (!f.Held || s.held(c.second))
+	})
+	return seat != nil
+}
+
+// hasPrefix compares digit by digit, without making text of every UUID.
+func hasPrefix(uuid *[16]byte, prefix string) bool {
+	const digits = "0123456789ABCDEF"
+	for i := range len(prefix) {
+		digit := uuid[i/2] >> 4
+		if i%2 == 1 {
+			digit = uuid[i/2] & 15
+		}
+		if digits[digit] != prefix[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// DeviceRecords returns what the latest records of a project say about a client
+// UUID on a day, newest first; see [Core.Records].
+func (c *Core) DeviceRecords(kind RecordKind, project, day uint32, uuid [16]byte) []Record {
+	return slices.DeleteFunc(c.Records(kind, project, day), func(r Record) bool { return r.UUID != uuid })
 }
 
 func uuidText(uuid [16]byte) string {

@@ -21,43 +21,100 @@ type Series struct {
 }
 
 // Series returns a measure in the intervals from first to last, both included,
-// of a grain, see [Grain.At]. Uses are split by module and Denials by code, the
-// other measures are one series. Devices and NewDevices are days only, and need
-// a project or an item, like Concurrency; other grains that are not kept are empty.
+// see [SeriesQuery].
 func (c *Core) Series(s Scope, m Measure, g Grain, first, last uint32) []Series {
-	switch m {
-	case Uses, Authorizations, Denials:
-		return c.sumSeries(s, m, g, first, last)
+	q := NewSeriesQuery(s, m, g, first, last)
+	for !q.Step(c) {
 	}
-	values := make([]uint64, last-first+1)
-	c.addSeries(values, s.Project, s.Item, 0, m, g, first)
-	return []Series{{Values: values}}
+	return q.Lines
 }
 
-// sumSeries adds up what is counted for projects, items and modules apart.
-func (c *Core) sumSeries(s Scope, m Measure, g Grain, first, last uint32) (out []Series) {
-	find := func(module uint16) []uint64 {
-		for i := range out {
-			if out[i].Module == module && m == Uses || uint16(out[i].Code) == module && m == Denials || m == Authorizations {
-				return out[i].Values
+// SeriesQuery reads a measure in steps, so that decisions go on between them. A
+// grain's intervals are numbered by [Grain.At]. Uses are split by module and
+// Denials by code, the other measures are one series. Devices and NewDevices are
+// days only, and need a project or an item, like Concurrency; grains that are not
+// kept are empty.
+type SeriesQuery struct {
+	Lines []Series
+
+	scope       Scope
+	measure     Measure
+	grain       Grain
+	first, last uint32
+	key         int // of the total rows, where sums go on
+	at          int // interval of that key
+}
+
+// NewSeriesQuery begins a query for the intervals from first to last, both included.
+func NewSeriesQuery(s Scope, m Measure, g Grain, first, last uint32) *SeriesQuery {
+	return &SeriesQuery{scope: s, measure: m, grain: g, first: first, last: last}
+}
+
+// seriesStep is how many rows, or keys that are passed over, a step looks at:
+// some tens of microseconds.
+const seriesStep = 1024
+
+// Step reads on and says whether all is read. It runs in the decider.
+func (q *SeriesQuery) Step(c *Core) (done bool) {
+	budget := seriesStep
+	if !q.measure.summed() {
+		budget -= q.add(c, q.line(0), q.scope.Project, q.scope.Item, 0, budget)
+		return q.at == 0
+	}
+	totals := c.counterRows.totals
+	for budget > 0 && q.key < len(totals) {
+		k := totals[q.key]
+		budget--
+		if c.counts(k, q.measure) && q.scope.covers(k) {
+			budget -= q.add(c, q.line(k.module), k.project, k.item, k.module, budget)
+		}
+		if q.at == 0 {
+			q.key++
+		}
+	}
+	return q.key == len(totals)
+}
+
+// summed says whether a measure is counted for projects, items and modules apart.
+func (m Measure) summed() bool { return m == Uses || m == Authorizations || m == Denials }
+
+// line finds the series that a key's module or code adds to.
+func (q *SeriesQuery) line(module uint16) []uint64 {
+	for i := range q.Lines {
+		if q.Lines[i].Module == module && q.measure == Uses || uint16(q.Lines[i].Code) == module && q.measure == Denials || q.measure != Uses && q.measure != Denials {
+			return q.Lines[i].Values
+		}
+	}
+	line := Series{Values: make([]uint64, q.last-q.first+1)}
+	switch q.measure {
+	case Uses:
+		line.Module = module
+	case Denials:
+		line.Code = Code(module)
+	}
+	q.Lines = append(q.Lines, line)
+	return line.Values
+}
+
+// add adds a series' intervals to values, from the one at which the query stands,
+// and returns how many rows it looked up, at most rows. Then at is 0 when it is
+// through.
+func (q *SeriesQuery) add(c *Core, values []uint64, project, item uint32, module uint16, rows int) (looked int) {
+	for ; q.at < len(values) && looked < max(rows, 1); looked++ {
+		k, at := seriesKey(project, item, module, q.measure, q.grain, q.first+uint32(q.at))
+		n := min(counterValues-int(at), len(values)-q.at)
+		if row, ok := c.counterRows.lookup(k); ok {
+			r := c.counter(row)
+			for j := range n {
+				values[q.at+j] += r.values[int(at)+j]
 			}
 		}
-		line := Series{Values: make([]uint64, last-first+1)}
-		switch m {
-		case Uses:
-			line.Module = module
-		case Denials:
-			line.Code = Code(module)
-		}
-		out = append(out, line)
-		return line.Values
+		q.at += n
 	}
-	for _, k := range c.counterRows.totals {
-		if c.counts(k, m) && s.covers(k) {
-			c.addSeries(find(k.module), k.project, k.item, k.module, m, g, first)
-		}
+	if q.at == len(values) {
+		q.at = 0
 	}
-	return out
+	return looked
 }
 
 // counts says whether a total row's key has series of a summed measure.
@@ -66,21 +123,6 @@ func (c *Core) counts(k counterKey, m Measure) bool {
 		return k.span == spanDenials
 	}
 	return k.span == spanTotal && k.project != 0 && k.item != 0 && (m == Uses || k.module == 0)
-}
-
-// addSeries adds a series' intervals from first on to values.
-func (c *Core) addSeries(values []uint64, project, item uint32, module uint16, m Measure, g Grain, first uint32) {
-	for i := 0; i < len(values); {
-		k, at := seriesKey(project, item, module, m, g, first+uint32(i))
-		n := min(counterValues-int(at), len(values)-i)
-		if row, ok := c.counterRows.lookup(k); ok {
-			r := c.counter(row)
-			for j := range n {
-				values[i+j] += r.values[int(at)+j]
-			}
-		}
-		i += n
-	}
 }
 
 // Totals are the sums of all history.

@@ -411,3 +411,92 @@ func (b *bed) skip(r *reader) {
 		b.t.Fatal("an effect is cut short")
 	}
 }
+
+// However many steps a query takes, it reads the same.
+func TestSeriesInSteps(t *testing.T) { // [STAT-3]
+	b := newBed(t)
+	p := b.imported("1", []string{"Quota", "100000000", "Modules", "QR, PDF417, DataMatrix"})
+	d := b.device(p)
+	in := want("DBR")
+	in.Modules = [][]byte{[]byte("QR")}
+	if a := d.checkIn(in); a.Kind != protocol.KindGranted {
+		t.Fatal(a.Code)
+	}
+	random := rand.New(rand.NewPCG(1, 1))
+	sum := uint64(0)
+	for range 200 {
+		b.tick(time.Duration(random.IntN(5)) * time.Hour)
+		r := d.reportRequest(0)
+		n := 1 + random.Uint32N(9)
+		r.Lines = []protocol.Line{{Slot: b.slot(), Module: uint16(random.Uint32N(4)), Count: n}}
+		if a := d.send(r); a.Kind != protocol.KindAccepted {
+			t.Fatal(a.Kind, a.Code)
+		}
+		d.seq++
+		sum += uint64(n)
+	}
+	last := b.slot()
+	q := NewSeriesQuery(Scope{Project: p.Ordinal}, Uses, Slot, last-30*480, last)
+	steps := 1
+	for ; !q.Step(b.core); steps++ {
+	}
+	got := uint64(0)
+	for _, line := range q.Lines {
+		for _, n := range line.Values {
+			got += n
+		}
+	}
+	if len(q.Lines) != 4 || got != sum || steps < 5 {
+		t.Errorf("%d series with a sum of %d in %d steps, want %d", len(q.Lines), got, steps, sum)
+	}
+}
+
+// TestFindDevices: in steps of any size every device that fits is found once.
+func TestFindDevices(t *testing.T) { // [OPS-1]
+	b := newBed(t)
+	p := b.imported("1", []string{"ChargeWay", "device-yearly", "Quota", "100"}, []string{"Product", "DLS"})
+	q := b.second(p)
+	for i := range 40 {
+		d := b.device([]*Project{p, q}[i%2])
+		d.uuid = [16]byte{0xAB, byte(i)}
+		d.mustCheckIn()
+		if i == 3 {
+			d.release()
+		}
+		other := b.device(p) // another application of the device, for another product
+		other.uuid = d.uuid
+		if i%4 == 0 {
+			if a := other.checkIn(want("DLS")); a.Kind != protocol.KindGranted {
+				t.Fatal(a.Code)
+			}
+		}
+	}
+	b.edit(func(c *Core) error { return c.BlockDevice([16]byte{0xAB, 7}, true) })
+	for name, row := range map[string]struct {
+		filter DeviceFilter
+		want   int
+	}{
+		"all": {DeviceFilter{}, 40}, "prefix": {DeviceFilter{Prefix: "AB1"}, 16}, "whole": {DeviceFilter{Prefix: "AB07"}, 1}, "no such": {DeviceFilter{Prefix: "AC"}, 0},
+		"item": {DeviceFilter{Item: 2}, 10}, "project": {DeviceFilter{Project: q.Ordinal}, 20}, "held": {DeviceFilter{Item: 1, Held: true}, 39},
+		"blocked": {DeviceFilter{Blocked: true}, 1}, "clone": {DeviceFilter{Clone: true}, 0}, "both": {DeviceFilter{Project: q.Ordinal, Item: 2}, 0},
+	} {
+		for _, limit := range []int{1, 3, 100} {
+			seen := map[[16]byte]bool{}
+			for from := uint32(0); ; {
+				found, next := b.core.FindDevices(&row.filter, from, limit)
+				for _, d := range found {
+					if seen[d.UUID] {
+						t.Errorf("%s: %x is found twice", name, d.UUID)
+					}
+					seen[d.UUID] = true
+				}
+				if from = next; next == 0 {
+					break
+				}
+			}
+			if len(seen) != row.want {
+				t.Errorf("%s by %d: %d devices, want %d", name, limit, len(seen), row.want)
+			}
+		}
+	}
+}
