@@ -48,6 +48,7 @@ func (b *bed) accessTable(project string) []access {
 		{"POST", "/api/v1/vendor-keys", text(public), who, not, not, ok, 0},
 		{"GET", "/api/v1/license-files", noBody, who, not, ok, ok, 0},
 		{"POST", "/api/v1/license-files", text(b.licenseText("7007", "2001")), who, not, not, created, 0},
+		{"POST", "/api/v1/license-file-preview", text(b.licenseText("7008", "2001")), who, not, not, ok, 0},
 		{"GET", "/api/v1/license-files/1001", noBody, who, not, ok, ok, 0},
 		{"GET", "/api/v1/license-files/1001/text", noBody, who, not, ok, ok, 0},
 		{"GET", "/api/v1/items", noBody, who, not, ok, ok, 0},

@@ -128,21 +128,28 @@ func auditLines(data []byte) [][]byte {
 	return bytes.Split(bytes.TrimSuffix(data, []byte("\n")), []byte("\n"))
 }
 
-// difference keeps those fields of two views that are not equal.
-func difference(before, after any) (was, is json.RawMessage, err error) {
-	b, err := fieldsOf(before)
-	if err != nil {
+// changedFields are those fields of two views that are not equal.
+func changedFields(before, after any) (was, is map[string]json.RawMessage, err error) {
+	if was, err = fieldsOf(before); err != nil {
 		return nil, nil, err
 	}
-	a, err := fieldsOf(after)
-	if err != nil {
+	if is, err = fieldsOf(after); err != nil {
 		return nil, nil, err
 	}
-	for name, value := range b {
-		if bytes.Equal(value, a[name]) {
-			delete(b, name)
-			delete(a, name)
+	for name, value := range was {
+		if bytes.Equal(value, is[name]) {
+			delete(was, name)
+			delete(is, name)
 		}
+	}
+	return was, is, nil
+}
+
+// difference is two views as the audit keeps them: the fields that changed.
+func difference(before, after any) (was, is json.RawMessage, err error) {
+	b, a, err := changedFields(before, after)
+	if err != nil {
+		return nil, nil, err
 	}
 	encode := func(fields map[string]json.RawMessage) (json.RawMessage, error) {
 		if len(fields) == 0 {

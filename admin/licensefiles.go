@@ -18,6 +18,10 @@ func (a *Admin) licenseFileRoutes() []route {
 			method: "POST", path: "/api/v1/license-files", scope: ScopeWrite,
 			bodyMax: fileMax + multipartMax, query: []string{"project", "name"}, handle: a.importLicenseFile,
 		},
+		{
+			method: "POST", path: "/api/v1/license-file-preview", scope: ScopeWrite,
+			bodyMax: fileMax + multipartMax, handle: a.previewLicenseFile,
+		},
 		{method: "GET", path: "/api/v1/license-files/{licenseId}", scope: ScopeRead, handle: a.showLicenseFile},
 		{method: "GET", path: "/api/v1/license-files/{licenseId}/text", scope: ScopeRead, handle: a.showLicenseText},
 	}

@@ -223,3 +223,43 @@ func TestItemViews(t *testing.T) {
 	}
 	b.refused(localToken, "GET", "/api/v1/items/1001/none", noBody, 404, "not-found")
 }
+
+// A preview says what an import would do, and does nothing.
+func TestImportPreview(t *testing.T) { // [IMP-1] [FILE-3]
+	b := newBed(t)
+	preview := func(file []byte) (p ImportPreview) {
+		t.Helper()
+		before := b.done
+		b.call(localToken, "POST", "/api/v1/license-file-preview", text(file), ok, &p)
+		if b.done != before {
+			t.Error("a preview changed something")
+		}
+		return p
+	}
+	first := b.licenseText("1001", "2001")
+	p := preview(first)
+	if p.Outcome != "imported" || p.Before != nil || len(p.Items) != 2 || !p.Items[0].New || p.Items[0].Quota != 100 || p.Items[0].State != "active" || len(p.Projects) != 0 {
+		t.Errorf("of a new file: %+v", p)
+	}
+	project := b.imported()
+	b.scans(project, 5)
+	if p := preview(first); p.Outcome != "unchanged" || p.Items[0].New || len(p.Items[0].Changes) != 0 {
+		t.Errorf("of the same file: %+v", p)
+	}
+	p = preview(b.licenseText("1001", "2001", func(f *license.File) {
+		f.Revision = 2
+		f.Items[0].Quota = 250
+		f.Items[1].ID = "other"
+	}))
+	var changes []string
+	for _, c := range p.Items[0].Changes {
+		changes = append(changes, fmt.Sprintf("%s %s %s", c.Field, c.Before, c.After))
+	}
+	if p.Outcome != "updated" || p.Before.Revision != 1 || p.LicenseFile.Revision != 2 || strings.Join(changes, ", ") != "overuseBudget 100000 250000, quota 100 250, seatsFreedByHandMax 10 25" || p.Items[0].Usage.Uses != 5 {
+		t.Errorf("of a newer revision: %+v", p)
+	}
+	if !p.Items[1].New || len(p.Removed) != 1 || p.Removed[0] != "1001/device-yearly" || len(p.Projects) != 1 || p.Projects[0] != project {
+		t.Errorf("of a newer revision: %+v", p)
+	}
+	b.refused(localToken, "POST", "/api/v1/license-file-preview", text([]byte("no license")), 422, "syntax")
+}

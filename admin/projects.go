@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"time"
@@ -119,7 +120,21 @@ func (a *Admin) showProject(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	w.Header().Set("ETag", projectTag(p))
 	return writeJSON(w, http.StatusOK, a.projectView(p, callerOf(r)))
+}
+
+// projectTag names the state of a project: it changes with every edit of it.
+func projectTag(p *engine.Project) string { return fmt.Sprintf(`"%x"`, p.Revision) }
+
+// unmodified refuses an edit of a project that somebody else has changed since the
+// caller looked: If-Match names the state that the edit is for.
+func unmodified(r *http.Request, p *engine.Project) error {
+	wanted := r.Header.Values("If-Match")
+	if len(wanted) == 0 || slices.Contains(wanted, "*") || slices.Contains(wanted, projectTag(p)) {
+		return nil
+	}
+	return refusal(http.StatusPreconditionFailed, "changed-meanwhile", "project %s was changed by somebody else meanwhile; look at it again, then repeat your change", p.ID)
 }
 
 func (a *Admin) createProject(w http.ResponseWriter, r *http.Request) error {
@@ -184,6 +199,9 @@ func (a *Admin) editProject(w http.ResponseWriter, r *http.Request) error {
 		if before, err = projectOf(c.Current(), r.PathValue("id")); err != nil {
 			return err
 		}
+		if err := unmodified(r, before); err != nil {
+			return err
+		}
 		edit, err := in.edit(c.Current())
 		if err != nil {
 			return err
@@ -196,6 +214,7 @@ func (a *Admin) editProject(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	w.Header().Set("ETag", projectTag(after))
 	view := a.projectView(after, callerOf(r))
 	if before.Password != after.Password {
 		view.Warnings = append(view.Warnings, keysChanged("the license key of "+after.ID))

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -122,5 +123,36 @@ func TestPassword(t *testing.T) { // [PRJ-3]
 	}
 	if log := b.log.String(); strings.Contains(log, "hush-hush") || strings.Contains(log, "tiptoe") || !strings.Contains(log, "PATCH") {
 		t.Errorf("log %s", log)
+	}
+}
+
+// Who edits what they looked at does not undo what somebody else did meanwhile.
+func TestConcurrentEdits(t *testing.T) { // [OPS-3]
+	b := newBed(t)
+	path := "/api/v1/projects/" + b.imported()
+	look := func() string { return b.send(request(localToken, "GET", path, noBody)).Header.Get("ETag") }
+	edit := func(name, tag string) *http.Response {
+		r := request(localToken, "PATCH", path, jsonBody(`{"name": %q}`, name))
+		if tag != "" {
+			r.Header.Set("If-Match", tag)
+		}
+		return b.send(r)
+	}
+	seen := look()
+	answer := edit("mine", seen)
+	if answer.StatusCode != ok || answer.Header.Get("ETag") != look() || look() == seen {
+		t.Errorf("the first edit: %d, tag %s, now %s", answer.StatusCode, answer.Header.Get("ETag"), look())
+	}
+	if got := edit("theirs", seen).StatusCode; got != http.StatusPreconditionFailed {
+		t.Errorf("an edit of what was: %d", got)
+	}
+	for _, row := range []struct {
+		tag  string
+		want int
+	}{{look(), ok}, {"*", ok}, {"", ok}, {`"0"`, http.StatusPreconditionFailed}} {
+		tag, want := row.tag, row.want
+		if got := edit("name "+tag, tag).StatusCode; got != want {
+			t.Errorf("If-Match %s: %d, want %d", tag, got, want)
+		}
 	}
 }

@@ -157,6 +157,7 @@ type Project struct {
 	Disabled     bool
 	Default      bool // of its organization
 	Created      int64
+	Revision     uint64 // index of the journal entry that last wrote it
 }
 
 // Share is a project's part of an item that serves others too [PRJ-7], in the

@@ -36,6 +36,25 @@ type ImportResult struct {
 
 // ImportLicense checks a license file and takes it over, all of it or nothing.
 func (c *Core) ImportLicense(text []byte, target ImportTarget) (*ImportResult, error) {
+	p, err := c.PreviewImport(text)
+	if err != nil {
+		return nil, err
+	}
+	if p.Outcome == Unchanged {
+		return c.importResult(Unchanged, p.Before.Ordinal, nil, nil), nil
+	}
+	return c.takeOver(p.File, text, p.Before, target)
+}
+
+// ImportPreview is what an import of a file would do.
+type ImportPreview struct {
+	Outcome ImportOutcome
+	File    *license.File
+	Before  *License // the file that is here under the same license id, nil if none is
+}
+
+// PreviewImport checks a license file as an import does, and changes nothing.
+func (c *Core) PreviewImport(text []byte) (*ImportPreview, error) {
 	file, err := license.Parse(text, c.trusted)
 	if err != nil {
 		return nil, fmt.Errorf("license file refused: %w (%w)", err, ErrInvalid)
@@ -43,17 +62,20 @@ func (c *Core) ImportLicense(text []byte, target ImportTarget) (*ImportResult, e
 	if err := file.CheckImport(c.catalog.Server, c.catalog.Mode); err != nil {
 		return nil, fmt.Errorf("license file refused: %w (%w)", err, ErrInvalid)
 	}
+	p := &ImportPreview{Outcome: Imported, File: file}
 	before, known := c.catalog.License(file.LicenseID)
-	if known {
-		same, err := checkRevision(before, file, text)
-		if err != nil {
-			return nil, err
-		}
-		if same {
-			return c.importResult(Unchanged, before.Ordinal, nil, nil), nil
-		}
+	if !known {
+		return p, nil
 	}
-	return c.takeOver(file, text, before, target)
+	same, err := checkRevision(before, file, text)
+	if err != nil {
+		return nil, err
+	}
+	p.Outcome, p.Before = Updated, before
+	if same {
+		p.Outcome = Unchanged
+	}
+	return p, nil
 }
 
 // checkRevision compares a file with the one imported before under its license id [FILE-3].

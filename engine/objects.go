@@ -242,6 +242,7 @@ func (c *Core) readProjects(cat *Catalog) error {
 			Ordinal: ordinal, ID: v.ID, Name: v.Name, Organization: v.Organization, Custom: v.Custom,
 			Password: v.Password, Generation: v.Generation, Old: v.Old, Validation: v.Validation, Shares: v.Shares,
 			Disabled: v.Disabled, Default: v.Default, Created: v.Created,
+			Revision: c.objects[ObjectKey{ObjectProject, ordinal}].index,
 		}
 		for _, o := range v.Items {
 			if item := cat.item(o); item != nil {
