@@ -34,6 +34,7 @@ func (b *bed) accessTable(project string) []access {
 	device := "/api/v1/devices/" + b.seated(project, 7)
 	return []access{
 		{"GET", "/", noBody, ok, ok, ok, ok, 0},
+		{"GET", "/api/v1/openapi.json", noBody, ok, ok, ok, ok, 0},
 		{"GET", "/healthz", noBody, ok, ok, ok, ok, 0},
 		{"GET", "/readyz", noBody, ok, ok, ok, ok, 0},
 		{"GET", "/metrics", noBody, who, ok, ok, ok, 0},
@@ -149,7 +150,7 @@ func (b *bed) walk(caller *accessCaller) {
 		if fresh := cookieOf(answer); fresh != "" && row.method == "PUT" { // a new password, a new session
 			cookie = fresh
 		}
-		seen[b.routeOf(row)] = true
+		seen[b.pattern(r)] = true
 	}
 	for _, rt := range b.admin.routes() {
 		if !seen[rt.method+" "+rt.path] {
@@ -175,16 +176,6 @@ func cookieOf(answer *http.Response) string {
 		}
 	}
 	return ""
-}
-
-// routeOf is the route that serves a line of the table.
-func (b *bed) routeOf(row access) string {
-	mux := http.NewServeMux()
-	for _, rt := range b.admin.routes() {
-		mux.HandleFunc(rt.method+" "+rt.path, func(http.ResponseWriter, *http.Request) {})
-	}
-	_, pattern := mux.Handler(request("", row.method, row.target, noBody))
-	return pattern
 }
 
 func TestUnauthorizedSaysHow(t *testing.T) {

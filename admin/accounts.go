@@ -13,9 +13,12 @@ import (
 
 func (a *Admin) accountRoutes() []route {
 	return []route{
-		{method: "GET", path: "/api/v1/accounts", scope: ScopeWrite, handle: a.listAccounts},
-		{method: "PUT", path: "/api/v1/accounts/{name}", scope: ScopeWrite, bodyMax: textMax, handle: a.setAccount},
-		{method: "DELETE", path: "/api/v1/accounts/{name}", scope: ScopeWrite, handle: a.deleteAccount},
+		{method: "GET", path: "/api/v1/accounts", scope: ScopeWrite, handle: a.listAccounts,
+			doc: doc{"List who may log in", nil, AccountList{}, []int{200}}},
+		{method: "PUT", path: "/api/v1/accounts/{name}", scope: ScopeWrite, bodyMax: textMax, handle: a.setAccount,
+			doc: doc{"Make an account, or give it a new role or password", AccountChange{}, Account{}, []int{200, 201}}},
+		{method: "DELETE", path: "/api/v1/accounts/{name}", scope: ScopeWrite, handle: a.deleteAccount,
+			doc: doc{"Remove an account and end its sessions", nil, nil, []int{204}}},
 	}
 }
 

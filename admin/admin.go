@@ -97,6 +97,7 @@ type route struct {
 	scope        Scope
 	bodyMax      int64    // bytes
 	query        []string // parameters it knows; any other is refused
+	doc          doc
 	handle       func(w http.ResponseWriter, r *http.Request) error
 }
 
@@ -104,7 +105,7 @@ func (a *Admin) routes() []route {
 	return slices.Concat(
 		a.healthRoutes(), a.setupRoutes(), a.tokenRoutes(), a.serverRoutes(), a.vendorKeyRoutes(),
 		a.licenseFileRoutes(), a.itemRoutes(), a.projectRoutes(), a.keyRoutes(),
-		a.deviceRoutes(), a.accountRoutes(), a.sessionRoutes(), a.auditRoutes(), a.statisticRoutes(),
+		a.deviceRoutes(), a.accountRoutes(), a.sessionRoutes(), a.auditRoutes(), a.statisticRoutes(), a.openAPIRoutes(),
 	)
 }
 

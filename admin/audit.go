@@ -21,8 +21,10 @@ import (
 
 func (a *Admin) auditRoutes() []route {
 	return []route{
-		{method: "GET", path: "/api/v1/audit", scope: ScopeRead, query: []string{"before", "limit"}, handle: a.listAudit},
-		{method: "GET", path: "/api/v1/audit/export", scope: ScopeRead, handle: a.exportAudit},
+		{method: "GET", path: "/api/v1/audit", scope: ScopeRead, query: []string{"before", "limit"}, handle: a.listAudit,
+			doc: doc{"Show who changed what, newest first", nil, AuditPage{}, []int{200}}},
+		{method: "GET", path: "/api/v1/audit/export", scope: ScopeRead, handle: a.exportAudit,
+			doc: doc{"Export the audit as it was written, oldest first, an entry a line", nil, jsonLines, []int{200}}},
 	}
 }
 

@@ -13,13 +13,20 @@ func (a *Admin) deviceRoutes() []route {
 		{
 			method: "GET", path: "/api/v1/devices", scope: ScopeRead,
 			query: []string{"search", "project", "item", "state", "after", "limit"}, handle: a.findDevices,
+			doc: doc{"Find client UUIDs", nil, DevicePage{}, []int{200}},
 		},
-		{method: "GET", path: "/api/v1/devices/{uuid}", scope: ScopeRead, handle: a.showDevice},
-		{method: "GET", path: "/api/v1/devices/{uuid}/history", scope: ScopeRead, query: []string{"days"}, handle: a.showHistory},
-		{method: "POST", path: "/api/v1/devices/{uuid}/block", scope: ScopeWrite, handle: a.changeDevice("device.block", block)},
-		{method: "POST", path: "/api/v1/devices/{uuid}/unblock", scope: ScopeWrite, handle: a.changeDevice("device.unblock", unblock)},
-		{method: "POST", path: "/api/v1/devices/{uuid}/clear-clone", scope: ScopeWrite, handle: a.changeDevice("device.clear-clone", (*engine.Core).ClearClone)},
-		{method: "POST", path: "/api/v1/devices/{uuid}/free-seat", scope: ScopeWrite, bodyMax: textMax, handle: a.freeSeat},
+		{method: "GET", path: "/api/v1/devices/{uuid}", scope: ScopeRead, handle: a.showDevice,
+			doc: doc{"Show a device: its applications and seats", nil, Device{}, []int{200}}},
+		{method: "GET", path: "/api/v1/devices/{uuid}/history", scope: ScopeRead, query: []string{"days"}, handle: a.showHistory,
+			doc: doc{"Show what the latest records say of a device", nil, RecordList{}, []int{200}}},
+		{method: "POST", path: "/api/v1/devices/{uuid}/block", scope: ScopeWrite, handle: a.changeDevice("device.block", block),
+			doc: doc{"Refuse a device with 161", nil, Device{}, []int{200}}},
+		{method: "POST", path: "/api/v1/devices/{uuid}/unblock", scope: ScopeWrite, handle: a.changeDevice("device.unblock", unblock),
+			doc: doc{"Serve a blocked device again", nil, Device{}, []int{200}}},
+		{method: "POST", path: "/api/v1/devices/{uuid}/clear-clone", scope: ScopeWrite, handle: a.changeDevice("device.clear-clone", (*engine.Core).ClearClone),
+			doc: doc{"Serve a device again after 151", nil, Device{}, []int{200}}},
+		{method: "POST", path: "/api/v1/devices/{uuid}/free-seat", scope: ScopeWrite, bodyMax: textMax, handle: a.freeSeat,
+			doc: doc{"Free a seat by hand, under the cap of its item", SeatToFree{}, Device{}, []int{200}}},
 	}
 }
 

@@ -183,7 +183,19 @@ func request(token, method, target string, in body) *http.Request {
 func (b *bed) send(r *http.Request) *http.Response {
 	w := httptest.NewRecorder()
 	b.handler.ServeHTTP(w, r)
-	return w.Result()
+	answer := w.Result()
+	b.asDescribed(r, answer)
+	return answer
+}
+
+// pattern is that of the route which serves a request.
+func (b *bed) pattern(r *http.Request) string {
+	mux := http.NewServeMux()
+	for _, rt := range b.admin.routes() {
+		mux.HandleFunc(rt.method+" "+rt.path, func(http.ResponseWriter, *http.Request) {})
+	}
+	_, pattern := mux.Handler(r)
+	return pattern
 }
 
 // call makes a request that must be answered with a status, into out unless nil.

@@ -9,10 +9,13 @@ import (
 
 func (a *Admin) healthRoutes() []route {
 	return []route{
-		{method: "GET", path: "/{$}", handle: hint},
-		{method: "GET", path: "/healthz", handle: alive},
-		{method: "GET", path: "/readyz", handle: a.ready},
-		{method: "GET", path: "/metrics", scope: ScopeMetrics, query: []string{"name[]"}, handle: a.metrics()},
+		{method: "GET", path: "/{$}", handle: hint,
+			doc: doc{"Say what this is", nil, plainText, []int{200}}},
+		{method: "GET", path: "/healthz", handle: alive, doc: doc{"Say that the process lives", nil, plainText, []int{200}}},
+		{method: "GET", path: "/readyz", handle: a.ready,
+			doc: doc{"Say whether devices are served; 503 if not", nil, plainText, []int{200}}},
+		{method: "GET", path: "/metrics", scope: ScopeMetrics, query: []string{"name[]"}, handle: a.metrics(),
+			doc: doc{"Metrics for Prometheus", nil, plainText, []int{200}}},
 	}
 }
 

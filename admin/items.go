@@ -10,8 +10,10 @@ import (
 
 func (a *Admin) itemRoutes() []route {
 	return []route{
-		{method: "GET", path: "/api/v1/items", scope: ScopeRead, handle: a.listItems},
-		{method: "GET", path: "/api/v1/items/{licenseId}/{itemId}", scope: ScopeRead, handle: a.showItem},
+		{method: "GET", path: "/api/v1/items", scope: ScopeRead, handle: a.listItems,
+			doc: doc{"List the license items", nil, ItemList{}, []int{200}}},
+		{method: "GET", path: "/api/v1/items/{licenseId}/{itemId}", scope: ScopeRead, handle: a.showItem,
+			doc: doc{"Show a license item", nil, Item{}, []int{200}}},
 	}
 }
 

@@ -9,7 +9,8 @@ import (
 
 func (a *Admin) keyRoutes() []route {
 	return []route{
-		{method: "GET", path: "/api/v1/projects/{id}/key", scope: ScopeWrite, handle: a.showKey},
+		{method: "GET", path: "/api/v1/projects/{id}/key", scope: ScopeWrite, handle: a.showKey,
+			doc: doc{"Show a license key; it holds the session password", nil, LicenseKey{}, []int{200}}},
 	}
 }
 

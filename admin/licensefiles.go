@@ -13,17 +13,22 @@ import (
 
 func (a *Admin) licenseFileRoutes() []route {
 	return []route{
-		{method: "GET", path: "/api/v1/license-files", scope: ScopeRead, handle: a.listLicenseFiles},
+		{method: "GET", path: "/api/v1/license-files", scope: ScopeRead, handle: a.listLicenseFiles,
+			doc: doc{"List the imported license files", nil, LicenseFileList{}, []int{200}}},
 		{
 			method: "POST", path: "/api/v1/license-files", scope: ScopeWrite,
 			bodyMax: fileMax + multipartMax, query: []string{"project", "name"}, handle: a.importLicenseFile,
+			doc: doc{"Import a license file", licenseFileBody, ImportResult{}, []int{200, 201}},
 		},
 		{
 			method: "POST", path: "/api/v1/license-file-preview", scope: ScopeWrite,
 			bodyMax: fileMax + multipartMax, handle: a.previewLicenseFile,
+			doc: doc{"Say what an import would do", licenseFileBody, ImportPreview{}, []int{200}},
 		},
-		{method: "GET", path: "/api/v1/license-files/{licenseId}", scope: ScopeRead, handle: a.showLicenseFile},
-		{method: "GET", path: "/api/v1/license-files/{licenseId}/text", scope: ScopeRead, handle: a.showLicenseText},
+		{method: "GET", path: "/api/v1/license-files/{licenseId}", scope: ScopeRead, handle: a.showLicenseFile,
+			doc: doc{"Show an imported license file", nil, LicenseFile{}, []int{200}}},
+		{method: "GET", path: "/api/v1/license-files/{licenseId}/text", scope: ScopeRead, handle: a.showLicenseText,
+			doc: doc{"Show the text of a license file as it came", nil, plainText, []int{200}}},
 	}
 }
 

@@ -11,10 +11,14 @@ import (
 
 func (a *Admin) projectRoutes() []route {
 	return []route{
-		{method: "GET", path: "/api/v1/projects", scope: ScopeRead, handle: a.listProjects},
-		{method: "POST", path: "/api/v1/projects", scope: ScopeWrite, bodyMax: textMax, handle: a.createProject},
-		{method: "GET", path: "/api/v1/projects/{id}", scope: ScopeRead, handle: a.showProject},
-		{method: "PATCH", path: "/api/v1/projects/{id}", scope: ScopeWrite, bodyMax: textMax, handle: a.editProject},
+		{method: "GET", path: "/api/v1/projects", scope: ScopeRead, handle: a.listProjects,
+			doc: doc{"List the projects", nil, ProjectList{}, []int{200}}},
+		{method: "POST", path: "/api/v1/projects", scope: ScopeWrite, bodyMax: textMax, handle: a.createProject,
+			doc: doc{"Make a project", NewProject{}, Project{}, []int{201}}},
+		{method: "GET", path: "/api/v1/projects/{id}", scope: ScopeRead, handle: a.showProject,
+			doc: doc{"Show a project", nil, Project{}, []int{200}}},
+		{method: "PATCH", path: "/api/v1/projects/{id}", scope: ScopeWrite, bodyMax: textMax, handle: a.editProject,
+			doc: doc{"Edit a project; what is missing stays as it is", ProjectChange{}, Project{}, []int{200}}},
 	}
 }
 

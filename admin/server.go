@@ -11,9 +11,12 @@ import (
 
 func (a *Admin) serverRoutes() []route {
 	return []route{
-		{method: "GET", path: "/api/v1/server", scope: ScopeRead, handle: a.showServer},
-		{method: "PUT", path: "/api/v1/server/addresses", scope: ScopeWrite, bodyMax: textMax, handle: a.setAddresses},
-		{method: "POST", path: "/api/v1/server/ticket-keys", scope: ScopeWrite, bodyMax: textMax, handle: a.rotateTickets},
+		{method: "GET", path: "/api/v1/server", scope: ScopeRead, handle: a.showServer,
+			doc: doc{"Show the server", nil, Server{}, []int{200}}},
+		{method: "PUT", path: "/api/v1/server/addresses", scope: ScopeWrite, bodyMax: textMax, handle: a.setAddresses,
+			doc: doc{"Set the addresses in license keys", NewAddresses{}, Addresses{}, []int{200}}},
+		{method: "POST", path: "/api/v1/server/ticket-keys", scope: ScopeWrite, bodyMax: textMax, handle: a.rotateTickets,
+			doc: doc{"Make a new key for devices' sessions", TicketRotation{}, TicketKey{}, []int{200}}},
 	}
 }
 

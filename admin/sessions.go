@@ -17,12 +17,16 @@ import (
 
 func (a *Admin) sessionRoutes() []route {
 	return []route{
-		{method: "GET", path: "/api/v1/session", scope: ScopeRead, handle: a.showSession},
-		{method: "POST", path: "/api/v1/session", bodyMax: textMax, handle: a.logIn},
-		{method: "DELETE", path: "/api/v1/session", scope: ScopeRead, handle: a.logOut},
-		{method: "PUT", path: "/api/v1/session/password", scope: ScopeRead, bodyMax: textMax, handle: a.changePassword},
-		{method: "GET", path: "/api/v1/sessions", scope: ScopeWrite, handle: a.listSessions},
-		{method: "DELETE", path: "/api/v1/sessions/{id}", scope: ScopeWrite, handle: a.endSession},
+		{method: "GET", path: "/api/v1/session", scope: ScopeRead, handle: a.showSession,
+			doc: doc{"Show who is asking", nil, Session{}, []int{200}}},
+		{method: "POST", path: "/api/v1/session", bodyMax: textMax, handle: a.logIn, doc: doc{"Log in: begin a session", Login{}, Session{}, []int{201}}},
+		{method: "DELETE", path: "/api/v1/session", scope: ScopeRead, handle: a.logOut,
+			doc: doc{"Log out: end the session", nil, nil, []int{204}}},
+		{method: "PUT", path: "/api/v1/session/password", scope: ScopeRead, bodyMax: textMax, handle: a.changePassword,
+			doc: doc{"Change one's own password", PasswordChange{}, Session{}, []int{200}}},
+		{method: "GET", path: "/api/v1/sessions", scope: ScopeWrite, handle: a.listSessions,
+			doc: doc{"List who is logged in", nil, SessionList{}, []int{200}}},
+		{method: "DELETE", path: "/api/v1/sessions/{id}", scope: ScopeWrite, handle: a.endSession, doc: doc{"End a session", nil, nil, []int{204}}},
 	}
 }
 

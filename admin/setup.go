@@ -13,7 +13,8 @@ import (
 
 func (a *Admin) setupRoutes() []route {
 	return []route{
-		{method: "POST", path: "/api/v1/setup", bodyMax: textMax, handle: a.exchangeCode},
+		{method: "POST", path: "/api/v1/setup", bodyMax: textMax, handle: a.exchangeCode,
+			doc: doc{"Exchange the setup code for the admin's password and a session, or a first token", Setup{}, eitherSetup, []int{201}}},
 	}
 }
 

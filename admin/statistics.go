@@ -19,11 +19,14 @@ func (a *Admin) statisticRoutes() []route {
 		{
 			method: "GET", path: "/api/v1/statistics", scope: ScopeRead,
 			query: []string{"measure", "grain", "project", "item", "from", "to", "days", "accumulated", "format"}, handle: a.showStatistics,
+			doc: doc{"Show a measure over time", nil, Statistics{}, []int{200}},
 		},
-		{method: "GET", path: "/api/v1/totals", scope: ScopeRead, query: []string{"project", "item"}, handle: a.showTotals},
+		{method: "GET", path: "/api/v1/totals", scope: ScopeRead, query: []string{"project", "item"}, handle: a.showTotals,
+			doc: doc{"Show the sums of all history", nil, Totals{}, []int{200}}},
 		{
 			method: "GET", path: "/api/v1/projects/{id}/records/{kind}", scope: ScopeRead,
 			query: []string{"day", "item", "limit", "format"}, handle: a.showRecords,
+			doc: doc{"Show the latest reports, authorizations or denials of a day", nil, RecordList{}, []int{200}},
 		},
 	}
 }

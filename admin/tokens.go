@@ -18,9 +18,12 @@ import (
 
 func (a *Admin) tokenRoutes() []route {
 	return []route{
-		{method: "GET", path: "/api/v1/tokens", scope: ScopeWrite, handle: a.listTokens},
-		{method: "POST", path: "/api/v1/tokens", scope: ScopeWrite, bodyMax: textMax, handle: a.createToken},
-		{method: "DELETE", path: "/api/v1/tokens/{id}", scope: ScopeWrite, handle: a.deleteToken},
+		{method: "GET", path: "/api/v1/tokens", scope: ScopeWrite, handle: a.listTokens,
+			doc: doc{"List the API tokens", nil, TokenList{}, []int{200}}},
+		{method: "POST", path: "/api/v1/tokens", scope: ScopeWrite, bodyMax: textMax, handle: a.createToken,
+			doc: doc{"Make an API token; it is shown once", NewToken{}, Token{}, []int{201}}},
+		{method: "DELETE", path: "/api/v1/tokens/{id}", scope: ScopeWrite, handle: a.deleteToken,
+			doc: doc{"Revoke an API token", nil, nil, []int{204}}},
 	}
 }
 

@@ -10,8 +10,10 @@ import (
 
 func (a *Admin) vendorKeyRoutes() []route {
 	return []route{
-		{method: "GET", path: "/api/v1/vendor-keys", scope: ScopeRead, handle: a.listVendorKeys},
-		{method: "POST", path: "/api/v1/vendor-keys", scope: ScopeWrite, bodyMax: textMax, handle: a.addVendorKey},
+		{method: "GET", path: "/api/v1/vendor-keys", scope: ScopeRead, handle: a.listVendorKeys,
+			doc: doc{"List the trusted vendor keys", nil, VendorKeyList{}, []int{200}}},
+		{method: "POST", path: "/api/v1/vendor-keys", scope: ScopeWrite, bodyMax: textMax, handle: a.addVendorKey,
+			doc: doc{"Trust a vendor's public key", plainText, AddedVendorKey{}, []int{200, 201}}},
 	}
 }
 
