@@ -26,6 +26,7 @@ var arrows = map[string][]string{
 	"storage":                 {"engine", "license", "machine", "storage/journal"},
 	"client":                  {"protocol", "license", "machine"},
 	"admin":                   {"engine", "license"},
+	"admin/portal":            {"admin"},
 	"bench":                   {"client", "datagram", "protocol", "license"},
 	"bench/peer":              {"datagram"},
 	"bench/attack":            {"bench", "client", "protocol", "license"},
