@@ -92,9 +92,14 @@ func (x *exchange) submit(name string, show func(*exchange) error, change func()
 	if err := x.parse(); err != nil {
 		return err
 	}
-	err := change()
+	return x.refuseWith(name, change(), show)
+}
+
+// refuseWith shows a page again with what was wrong in one of its forms. An error
+// that the form can do nothing about is returned, and so is none.
+func (x *exchange) refuseWith(name string, err error, show func(*exchange) error) error {
 	var p *admin.Problem
-	if !errors.As(err, &p) || p.Status == http.StatusUnauthorized || p.Status >= 500 {
+	if !errors.As(err, &p) || p.Status == http.StatusUnauthorized || p.Status >= 500 || p.Kind() == "forbidden" {
 		return err
 	}
 	x.refused = &form{name: name, values: x.r.PostForm, problem: p}

@@ -14,7 +14,7 @@ func functions() template.FuncMap {
 	return template.FuncMap{
 		"asset": kept().address, "icon": kept().icon,
 		"number": number, "day": day, "moment": moment, "iso": iso, "length": length, "plural": plural,
-		"at": at, "itemPath": itemPath, "query": url.QueryEscape, "join": strings.Join, "list": func(words ...string) []string { return words },
+		"at": at, "itemPath": itemPath, "query": url.QueryEscape, "statisticsOf": func(project, item string) string { return asked("project", project, "item", item) }, "join": strings.Join, "list": func(words ...string) []string { return words },
 		"default":   func(otherwise, text string) string { return cmp.Or(text, otherwise) },
 		"signature": func(hash string) string { return hash[:min(len(hash), 12)] },
 	}

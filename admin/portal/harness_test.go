@@ -9,6 +9,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -250,6 +251,24 @@ func (v *visitor) post(path string, pairs ...string) *got {
 	}
 	r := httptest.NewRequest(http.MethodPost, "http://10.0.0.5:48080"+path, strings.NewReader(form.Encode()))
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	return v.send(r)
+}
+
+// upload sends a license file, as a form with a file does.
+func (v *visitor) upload(text []byte) *got {
+	v.t.Helper()
+	var body bytes.Buffer
+	form := multipart.NewWriter(&body)
+	part, err := form.CreateFormFile("file", "acme.lic")
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	_, _ = part.Write(text) // to memory
+	if err := form.Close(); err != nil {
+		v.t.Fatal(err)
+	}
+	r := httptest.NewRequest(http.MethodPost, "http://10.0.0.5:48080/items/import", &body)
+	r.Header.Set("Content-Type", form.FormDataContentType())
 	return v.send(r)
 }
 

@@ -2,6 +2,7 @@ package portal
 
 import (
 	"bytes"
+	"cmp"
 	"html/template"
 	"io/fs"
 	"net/http"
@@ -152,19 +153,28 @@ type field struct {
 }
 
 // Field makes a field. more are pairs: type, hint, autocomplete, placeholder,
-// required, rows, pattern, maxlength; "of" is what the API calls the field.
+// required, rows, maxlength; "of" is what the API calls the field, and a sole
+// field is what is meant when it calls none.
 func (f *form) Field(name, label, value string, more ...string) field {
-	in := field{ID: f.name + "-" + name, Name: name, Label: label, Value: f.Value(name, value), more: map[string]string{"type": "text", "of": name}}
+	in := field{ID: f.name + "-" + name, Name: name, Label: label, Value: f.Value(name, value), more: map[string]string{"type": "text"}}
 	for i := 0; i+1 < len(more); i += 2 {
 		in.more[more[i]] = more[i+1]
 	}
 	if in.more["type"] == "password" {
 		in.Value = "" // a secret does not come back in a page
 	}
-	if f.problem != nil && f.problem.Field != "" && (f.problem.Field == name || f.problem.Field == in.more["of"]) {
+	if f.problem != nil && f.problem.Field == in.of(name) {
 		in.Error, f.shown = f.problem.Detail, true
 	}
 	return in
+}
+
+// of is what the API calls the field.
+func (f field) of(name string) string {
+	if f.more["sole"] != "" {
+		return ""
+	}
+	return cmp.Or(f.more["of"], name)
 }
 
 // Get is one of the pairs that the field was made with.

@@ -46,7 +46,7 @@ type route struct {
 
 func (p *Portal) routes() []route {
 	return slices.Concat(
-		p.enterRoutes(), p.homeRoutes(),
+		p.enterRoutes(), p.homeRoutes(), p.itemRoutes(), p.importRoutes(), p.projectRoutes(), p.auditRoutes(),
 	)
 }
 

@@ -15,7 +15,7 @@ var screenshots = flag.String("screenshots", "", "directory for screenshots of e
 // shots are the pages of docs/img, by file name.
 func (s *showcase) shots() map[string]string {
 	return map[string]string{
-		"home": "",
+		"home": "", "items": "items", "item": "items/100001/readers", "import": "items/import", "projects": "projects", "project": "projects/" + s.projects[0],
 	}
 }
 
