@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"muster/license"
@@ -44,16 +45,26 @@ type State struct {
 }
 
 // Client is one application on one device. Its methods may be called from any
-// goroutine; they take turns.
+// goroutine. Those that talk to the server take turns; Valid, Grant, Now, RenewAt
+// and State never wait for the network.
 type Client struct {
-	mu      sync.Mutex
 	options Options
 	key     license.LicenseKey
 	// addresses of the key, in the order in which they are tried
 	addresses []license.Address
-	state     State
-	grant     *license.Grant
-	renewAt   time.Time
+	// clockOffset is serverClock − bootClock in milliseconds, from the last
+	// contact; 0 before the first.
+	clockOffset atomic.Int64
+
+	// mu guards what State, Grant and RenewAt read. It is written by who has the
+	// turn and holds mu too, so who has the turn reads it without mu.
+	mu      sync.Mutex
+	state   State
+	grant   *license.Grant
+	renewAt time.Time
+
+	// turn is held while a call talks to the server. It guards all that follows.
+	turn      sync.Mutex
 	conn      *Conn
 	packets   *packets
 	at        license.Address // who answered last
@@ -61,8 +72,6 @@ type Client struct {
 	udpFailed time.Time       // datagrams were not answered
 	ticket    Ticket
 	nextID    uint32
-	// serverClock − bootClock, milliseconds, from the last contact
-	clockOffset int64
 
 	// Tests put their own in their place.
 	clock func() time.Time
@@ -107,7 +116,8 @@ func random32() uint32 {
 	return binary.LittleEndian.Uint32(b[:])
 }
 
-// State is what to keep until the next run.
+// State is what to keep until the next run. While a call is under way it is as
+// good to go on from: a change that may have been sent has its number in it.
 func (c *Client) State() State {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -127,22 +137,17 @@ func (c *Client) Grant() *license.Grant {
 // Now is the server's clock as far as the device can tell: the server's time at
 // the last contact, carried on by the device's boot clock.
 func (c *Client) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now()
-}
-
-func (c *Client) now() time.Time {
-	if c.clockOffset == 0 {
+	offset := c.clockOffset.Load()
+	if offset == 0 {
 		return time.Now()
 	}
-	return time.UnixMilli(int64(bootClock()) + c.clockOffset)
+	return time.UnixMilli(int64(bootClock()) + offset)
 }
 
 // Close closes the connection. The grant stays of use.
 func (c *Client) Close() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.turn.Lock()
+	defer c.turn.Unlock()
 	c.closePackets()
 	return c.drop()
 }
@@ -158,14 +163,14 @@ func (c *Client) drop() error {
 
 func (c *Client) syncClock(serverMilliseconds uint64) {
 	if serverMilliseconds != 0 {
-		c.clockOffset = int64(serverMilliseconds) - int64(bootClock())
+		c.clockOffset.Store(int64(serverMilliseconds) - int64(bootClock()))
 	}
 }
 
 // Ping asks the server for its time and sets the client's clock by it.
 func (c *Client) Ping(ctx context.Context) (time.Time, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.turn.Lock()
+	defer c.turn.Unlock()
 	a, err := c.exchange(ctx, &protocol.Request{Kind: protocol.KindPing})
 	if err != nil {
 		return time.Time{}, err

@@ -31,13 +31,22 @@ var errLostPlace = errors.New("the server does not know this device's stream: ch
 // do queues a change and sends the queue. After an error that is no refusal the
 // change stays queued, and the next call sends it first.
 func (c *Client) do(ctx context.Context, ch Change) error {
+	c.enqueue(ch)
+	return c.flush(ctx)
+}
+
+func (c *Client) enqueue(ch Change) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if ch.Kind == protocol.KindCheckIn {
+		c.state.Use = ch.Use
+	}
 	if n := len(c.state.Queue); ch.Kind == protocol.KindCheckIn && n > 0 && c.state.Queue[n-1].Kind == protocol.KindCheckIn {
 		c.state.Queue[n-1].Use = ch.Use // the one in doubt is asked again, with its number
-	} else {
-		ch.Tag = random32()
-		c.state.Queue = append(c.state.Queue, ch)
+		return
 	}
-	return c.flush(ctx)
+	ch.Tag = random32()
+	c.state.Queue = append(c.state.Queue, ch)
 }
 
 // flush sends the queue in order until it is empty or an error stops it.
@@ -87,11 +96,15 @@ func (c *Client) askAnew(ctx context.Context, use *Use) error {
 	}
 	c.greet(conn)
 	c.keep(conn)
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.state.Queue = append(c.state.Queue, Change{Kind: protocol.KindCheckIn, Use: use, Tag: random32()})
 	return nil
 }
 
 func (c *Client) number(ch *Change) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if ch.Sent {
 		return
 	}
@@ -115,6 +128,8 @@ func (c *Client) request(ch *Change) *protocol.Request {
 
 // settle draws the consequence of the answer to the first change of the queue.
 func (c *Client) settle(ch *Change, a *protocol.Answer) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	switch a.Kind {
 	case protocol.KindGranted:
 		c.pop()

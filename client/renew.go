@@ -44,7 +44,7 @@ func (c *Client) restoreGrant() error {
 		return err
 	}
 	c.grant, c.renewAt = g, renewal(g, c.state.Grant, c.options.Timeout)
-	if c.now().Unix() < g.Issued {
+	if c.Now().Unix() < g.Issued {
 		c.syncClock(uint64(g.Issued) * 1000)
 	}
 	return nil
