@@ -82,8 +82,7 @@ func (c *Client) flush(ctx context.Context) error {
 // askAnew follows a check-in that was refused because the password has changed
 // since its ticket was given: the license key may hold the present one. Only what
 // a new handshake says is final. If it fails, the old ticket stays: it still
-// serves for reports. The new check-in goes to the end of the queue, where it
-// takes no number that a change before it was given.
+// serves for reports.
 func (c *Client) askAnew(ctx context.Context, use *Use) error {
 	ctx, cancel := context.WithTimeout(ctx, c.options.Timeout)
 	defer cancel()
@@ -98,8 +97,14 @@ func (c *Client) askAnew(ctx context.Context, use *Use) error {
 	c.keep(conn)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.state.Queue = append(c.state.Queue, Change{Kind: protocol.KindCheckIn, Use: use, Tag: random32()})
+	c.askLast(use)
 	return nil
+}
+
+// askLast asks with a new check-in at the end of the queue, where it takes no
+// number that a change before it was given.
+func (c *Client) askLast(use *Use) {
+	c.state.Queue = append(c.state.Queue, Change{Kind: protocol.KindCheckIn, Use: use, Tag: random32()})
 }
 
 func (c *Client) number(ch *Change) {
@@ -162,8 +167,10 @@ func (c *Client) pop() { c.state.Queue = c.state.Queue[1:] }
 func (c *Client) accepted(ch *Change, a *protocol.Answer) error {
 	switch {
 	case ch.Kind == protocol.KindCheckIn: // decided before, its time has passed: ask anew
+		use := ch.Use
 		c.state.Seq = max(c.state.Seq, a.Seq)
-		ch.Sent, ch.Tag = false, random32()
+		c.pop()
+		c.askLast(use)
 		return nil
 	case a.Seq > ch.Seq && a.Seq > c.state.Seq && ch.mine: // another copy of this device is ahead
 		return c.losePlace(ch)
