@@ -71,7 +71,9 @@ type Client struct {
 	mainTried time.Time       // for the last time
 	udpFailed time.Time       // datagrams were not answered
 	ticket    Ticket
-	nextID    uint32
+	// ticketRenewal is when to replace the ticket, by clock.
+	ticketRenewal time.Time
+	nextID        uint32
 
 	// Tests put their own in their place.
 	clock func() time.Time
