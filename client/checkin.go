@@ -97,6 +97,16 @@ func (c *Client) Report(ctx context.Context, counts ...Count) error {
 	return c.do(ctx, Change{Kind: protocol.KindReport, Item: c.grant.Item, Lines: lines})
 }
 
+// ReportLines counts usage as Report does, by the server's own numbers: item and
+// modules as they stand in the grant under which it was used, slots by the clock
+// of [Client.Now]. It is for who keeps usage by themselves, as client/spool does.
+// At most [protocol.MaxReportLines] lines, each of at most [protocol.MaxLineCount].
+func (c *Client) ReportLines(ctx context.Context, item uint32, lines []protocol.Line) error {
+	c.turn.Lock()
+	defer c.turn.Unlock()
+	return c.do(ctx, Change{Kind: protocol.KindReport, Item: item, Lines: lines})
+}
+
 func (c *Client) lines(counts []Count) ([]protocol.Line, error) {
 	if c.grant == nil {
 		return nil, errors.New("client: nothing was granted yet: check in first")
@@ -140,9 +150,15 @@ func (c *Client) Release(ctx context.Context) error {
 	if c.grant == nil {
 		return nil
 	}
-	err := c.do(ctx, Change{Kind: protocol.KindRelease, Item: c.grant.Item})
+	item := c.grant.Item
+	c.forgetGrant()
+	return c.do(ctx, Change{Kind: protocol.KindRelease, Item: item})
+}
+
+// forgetGrant comes before the release goes out: a process that is killed then
+// does not find the grant again.
+func (c *Client) forgetGrant() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.grant, c.state.Grant, c.renewAt = nil, nil, time.Time{}
-	return err
 }

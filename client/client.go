@@ -25,6 +25,12 @@ type Options struct {
 	// State is where a former client of this device left off; the zero value is
 	// a new device.
 	State State
+	// Keep, if set, stores the state durably, so that a process which is killed at
+	// any moment goes on from what was kept last. It is called before a change goes
+	// out with a number that was not kept yet, and when an answer has changed the
+	// state. After an error of Keep nothing goes out. It may read the client, but
+	// not call what talks to the server. Package client/spool does all that.
+	Keep func(State) error
 	// Timeout bounds one exchange, default 10 s: a change and its answer, over all
 	// addresses of the license key and the waits between them.
 	Timeout time.Duration
@@ -42,6 +48,9 @@ type State struct {
 	Proof  []byte       `json:"proof,omitempty"`
 	Grant  []byte       `json:"grant,omitempty"` // signed; see Client.Grant
 	Queue  []Change     `json:"queue,omitempty"` // not answered yet
+	// Clock is the server's clock when it was heard last, unix milliseconds: the
+	// device's clock does not go back behind it.
+	Clock uint64 `json:"clock,omitempty"`
 }
 
 // Client is one application on one device. Its methods may be called from any
@@ -55,6 +64,7 @@ type Client struct {
 	// clockOffset is serverClock − bootClock in milliseconds, from the last
 	// contact; 0 before the first.
 	clockOffset atomic.Int64
+	heard       atomic.Uint64 // State.Clock
 
 	// mu guards what State, Grant and RenewAt read. It is written by who has the
 	// turn and holds mu too, so who has the turn reads it without mu.
@@ -65,6 +75,7 @@ type Client struct {
 
 	// turn is held while a call talks to the server. It guards all that follows.
 	turn      sync.Mutex
+	unkept    bool // the state has changed since Options.Keep had it
 	conn      *Conn
 	packets   *packets
 	at        license.Address // who answered last
@@ -109,6 +120,7 @@ func New(o Options) (*Client, error) {
 			return nil, fmt.Errorf("client: the grant in the kept state: %w", err)
 		}
 	}
+	c.restoreClock()
 	return c, nil
 }
 
@@ -124,8 +136,23 @@ func (c *Client) State() State {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.state
-	s.Queue = slices.Clone(s.Queue)
+	s.Queue, s.Clock = slices.Clone(s.Queue), c.heard.Load()
 	return s
+}
+
+// ErrNotKept means that Options.Keep failed: nothing went out that was not kept.
+var ErrNotKept = errors.New("client: the state was not kept")
+
+// store has the state kept, if it has changed. The caller has the turn.
+func (c *Client) store() error {
+	if c.options.Keep == nil || !c.unkept {
+		return nil
+	}
+	if err := c.options.Keep(c.State()); err != nil {
+		return fmt.Errorf("%w: %w", ErrNotKept, err)
+	}
+	c.unkept = false
+	return nil
 }
 
 // Grant is the last verified grant, nil before the first. It is of use until
@@ -165,6 +192,7 @@ func (c *Client) drop() error {
 
 func (c *Client) syncClock(serverMilliseconds uint64) {
 	if serverMilliseconds != 0 {
+		c.heard.Store(serverMilliseconds)
 		c.clockOffset.Store(int64(serverMilliseconds) - int64(bootClock()))
 	}
 }
