@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"muster/client"
 )
 
 // What tests of the package see beside its exported names.
@@ -50,14 +52,14 @@ func Later(file []byte) []byte {
 	return fmt.Appendf(b, "crc32c %08x\n", crc32.Checksum(b, castagnoli))
 }
 
-// Ahead lets the first folder's process begin with a clock that is ahead.
-func Ahead(t *testing.T, dir string, by time.Duration) {
+// EditState changes what the first folder keeps.
+func EditState(t *testing.T, dir string, edit func(*client.State)) {
 	t.Helper()
 	path := filepath.Join(dir, "1", stateName)
 	k := kept{}
 	err := read(path, stateName, &k)
 	if err == nil {
-		k.State.Clock += uint64(by.Milliseconds())
+		edit(&k.State)
 		var b []byte
 		if b, err = encode(stateName, &k); err == nil {
 			err = os.WriteFile(path, b, 0o600)

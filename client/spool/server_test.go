@@ -19,10 +19,12 @@ import (
 // devices.
 type testServer struct {
 	*sim.Server
-	Key   string           // license key
-	Ring  *license.KeyRing // the vendor's public key
-	path  string
-	ahead atomic.Int64 // of the wall clock, nanoseconds
+	Key  string           // license key
+	Ring *license.KeyRing // the vendor's public key
+	path string
+	// project is its only project's id.
+	project string
+	ahead   atomic.Int64 // of the wall clock, nanoseconds
 }
 
 var scan = client.Use{Product: "Reader", Version: 3, Modules: []string{"QR"}, ChargeWay: license.Scan}
@@ -48,6 +50,7 @@ func startServer() *testServer {
 	check(s.Do(func(c *engine.Core) error {
 		r, err := c.ImportLicense(text, engine.ImportTarget{NewProject: "Warehouse"})
 		if err == nil {
+			s.project = r.Project.ID
 			s.Key = license.LicenseKey{
 				ProjectID: r.Project.ID, OrganizationID: r.Project.Organization, Addresses: []license.Address{s.Address(s.Main)},
 			}.String()

@@ -134,10 +134,7 @@ func (s *Spool) Now() time.Time { return s.own.client.Now() }
 
 // CheckIn asks for a grant for Options.Use and verifies it. A refusal is a [*client.Error].
 func (s *Spool) CheckIn(ctx context.Context) (*license.Grant, error) {
-	s.own.turn.Lock()
-	defer s.own.turn.Unlock()
-	_, err := s.own.client.CheckIn(ctx, s.options.Use)
-	refusals, err := s.own.settle(ctx, err)
+	refusals, err := s.own.checkIn(ctx, s.options.Use)
 	if err != nil {
 		return nil, errors.Join(append(refusals, err)...)
 	}

@@ -47,24 +47,22 @@ func newStream(o *Options, f *folder) (*stream, error) {
 func (s *stream) send(ctx context.Context) (refusals []error, err error) {
 	s.turn.Lock()
 	defer s.turn.Unlock()
-	refusals, err = s.settle(ctx, s.client.Flush(ctx))
-	for {
-		if refused(err) && len(s.client.State().Queue) == 0 {
-			refusals, err = append(refusals, err), nil
-		}
+	refusals, err = s.settleAll(ctx, s.standing(), s.client.Flush(ctx))
+	for err == nil {
 		next, ok := s.oldest()
-		if err != nil || !ok {
-			return refusals, err
+		if !ok {
+			break
 		}
 		var more []error
 		more, err = s.report(ctx, next)
 		refusals = append(refusals, more...)
 	}
+	return refusals, err
 }
 
 // report makes a sheet the report under way, and sends that. What is too old is
 // left out and counted, in the same step on disk.
-func (s *stream) report(ctx context.Context, next sheet) ([]error, error) {
+func (s *stream) report(ctx context.Context, next sheet) (refusals []error, err error) {
 	lines, err := s.young(ctx, next.Lines)
 	if err != nil {
 		return nil, err
@@ -73,7 +71,9 @@ func (s *stream) report(ctx context.Context, next sheet) ([]error, error) {
 	if len(lines) == 0 {
 		return nil, s.keep(s.client.State())
 	}
-	return s.settle(ctx, s.client.ReportLines(ctx, next.Item, lines))
+	before := s.standing()
+	before.waiting++
+	return s.settleAll(ctx, before, s.client.ReportLines(ctx, next.Item, lines))
 }
 
 // young leaves out lines of more than 30 days ago by the server's clock. The
@@ -96,19 +96,51 @@ func late(slot uint32, now time.Time) bool {
 	return int64(slot)*protocol.SlotSeconds < seconds-seconds%protocol.SlotSeconds-lateSeconds
 }
 
-// settle goes on with the client's queue after a change of it was refused, until
-// it is empty or nothing moves. It returns the last error apart.
-func (s *stream) settle(ctx context.Context, err error) (refusals []error, last error) {
-	for waiting := len(s.client.State().Queue); refused(err) && waiting > 0; {
-		refusals = append(refusals, err)
+// standing is how far a client is.
+type standing struct {
+	stream, seq uint32
+	token       uint64
+	waiting     int // changes in its queue
+}
+
+func (s *stream) standing() standing {
+	state := s.client.State()
+	return standing{state.Stream, state.Seq, state.Token, len(state.Queue)}
+}
+
+// settle goes on with the client's queue after a change of it was refused, until it
+// is empty or nothing moves: when the server lets nobody in, or gives no place.
+// before is how far the client was with the change, before it was sent. The last
+// error is returned apart.
+func (s *stream) settle(ctx context.Context, before standing, err error) (refusals []error, last error) {
+	for now := s.standing(); refused(err) && now.waiting > 0 && now != before; now = s.standing() {
+		refusals, before = append(refusals, err), now
 		err = s.client.Flush(ctx)
-		left := len(s.client.State().Queue)
-		if left >= waiting {
-			break
-		}
-		waiting = left
 	}
 	return refusals, err
+}
+
+// settleAll is settle where no change's refusal is more than the others': err is
+// why something is left.
+func (s *stream) settleAll(ctx context.Context, before standing, first error) (refusals []error, err error) {
+	refusals, err = s.settle(ctx, before, first)
+	if refused(err) && s.standing().waiting == 0 {
+		return append(refusals, err), nil
+	}
+	return refusals, err
+}
+
+// checkIn asks for a grant behind what is in the queue. A check-in in doubt is asked
+// again instead of another one.
+func (s *stream) checkIn(ctx context.Context, use client.Use) (refusals []error, err error) {
+	s.turn.Lock()
+	defer s.turn.Unlock()
+	before, queue := s.standing(), s.client.State().Queue
+	if n := len(queue); n == 0 || queue[n-1].Kind != protocol.KindCheckIn {
+		before.waiting++
+	}
+	_, err = s.client.CheckIn(ctx, use)
+	return s.settle(ctx, before, err)
 }
 
 // refused says whether an error is the server's decision on one change, which is
