@@ -62,13 +62,21 @@ func (c *Client) takeGrant(a *protocol.Answer) error {
 	return nil
 }
 
-// verify checks a grant against the embedded vendor keys alone [CLI-2].
+// verify checks a grant against the embedded vendor keys alone, and that it is
+// for what the application asked for [CLI-2].
 func (c *Client) verify(proof, signed []byte) (*license.Grant, error) {
 	p, err := license.ParseProof(proof)
 	if err != nil {
 		return nil, err
 	}
-	return p.Verify(signed, [16]byte(c.state.UUID), c.options.Vendor)
+	use := c.state.Use
+	if use == nil {
+		return nil, errors.New("client: a grant without a check-in that asked for it")
+	}
+	return p.Verify(signed, [16]byte(c.state.UUID), &license.Wanted{
+		Product: use.Product, Version: use.Version, Edition: use.Edition, Deployment: use.Deployment,
+		ChargeWay: use.ChargeWay, Modules: use.Modules,
+	}, c.options.Vendor)
 }
 
 // Valid says whether the last grant is of use now, without asking the server.

@@ -133,6 +133,18 @@ func TestTamperedStateIsRefused(t *testing.T) { // [CLI-2]
 	if _, err := client.New(client.Options{LicenseKey: s.Key, Vendor: s.Ring, State: state}); !errors.Is(err, license.ErrGrant) {
 		t.Errorf("error %v", err)
 	}
+	// A grant that is genuine, and for another product than the application is.
+	state = c.State()
+	use := *state.Use
+	use.Product = "Another"
+	state.Use = &use
+	if _, err := client.New(client.Options{LicenseKey: s.Key, Vendor: s.Ring, State: state}); !errors.Is(err, license.ErrGrant) {
+		t.Errorf("a grant for another product: %v", err)
+	}
+	state.Use = nil
+	if _, err := client.New(client.Options{LicenseKey: s.Key, Vendor: s.Ring, State: state}); err == nil {
+		t.Error("a grant that nothing was asked for")
+	}
 }
 
 func TestUnknownModuleIsRefused(t *testing.T) {

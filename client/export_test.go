@@ -13,7 +13,6 @@ const (
 	WaitMax   = waitMax
 	UDPRest   = udpRest
 
-	RecordsMax   = recordsMax
 	TicketMargin = ticketMargin
 	TicketRetry  = ticketRetry
 )

@@ -12,11 +12,6 @@ import (
 	"muster/protocol"
 )
 
-// recordsMax is how many records are sealed under one ticket. Their nonces are
-// random: among 2^30 of 96 bits two are the same with a chance of 2^-37, which is
-// well inside what NIST SP 800-38D §8.3 allows a key (docs/PROTOCOL.md section 5).
-const recordsMax = 1 << 30
-
 const (
 	// ticketMargin is how long before its end a ticket is replaced at the latest.
 	ticketMargin = 2 * time.Minute
@@ -40,7 +35,7 @@ func (t Ticket) Session() *protocol.Session { return t.session }
 // Valid says whether there is a ticket that has not expired yet and may seal
 // another record.
 func (t Ticket) Valid(now time.Time) bool {
-	return t.session != nil && t.expires().After(now) && t.records.Load() < recordsMax
+	return t.session != nil && t.expires().After(now) && t.records.Load() < protocol.MaxTicketRecords
 }
 
 func (t Ticket) expires() time.Time { return time.Unix(int64(t.session.Ticket.Expires()), 0) }
@@ -49,11 +44,11 @@ func (t Ticket) expires() time.Time { return time.Unix(int64(t.session.Ticket.Ex
 // has sealed as many records as it may: make a new handshake.
 var ErrTicket = errors.New("the server does not accept the ticket; a new handshake is needed")
 
-var errSpent = fmt.Errorf("%d records were sealed under this ticket (%w)", recordsMax, ErrTicket)
+var errSpent = fmt.Errorf("%d records were sealed under this ticket (%w)", protocol.MaxTicketRecords, ErrTicket)
 
 // spend counts one record; an error if there may be none.
 func (t Ticket) spend() error {
-	if t.records.Add(1) > recordsMax {
+	if t.records.Add(1) > protocol.MaxTicketRecords {
 		return errSpent
 	}
 	return nil

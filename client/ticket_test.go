@@ -102,8 +102,8 @@ func TestTicketIsSpent(t *testing.T) {
 			addr.Transport = transport
 			c := clientFor(t, s, main, addr)
 			agedClient(t, s, c)
-			c.SpendTicket(client.RecordsMax - 3) // two are sent
-			mustReport(t, c)                     // the last one
+			c.SpendTicket(protocol.MaxTicketRecords - 3) // two are sent
+			mustReport(t, c)                             // the last one
 			mustShake(t, s, 1)
 			mustReport(t, c)
 			mustReport(t, c)
@@ -122,7 +122,7 @@ func TestSpentTicketSealsNothing(t *testing.T) {
 	conn := must(client.Dial(context.Background(), s.key, protocol.UUID{}, client.Ticket{}))
 	defer conn.Close()
 	for range 2 {
-		conn.Spend(client.RecordsMax / 2)
+		conn.Spend(protocol.MaxTicketRecords / 2)
 	}
 	if err := conn.Write(&protocol.Request{Kind: protocol.KindPing}); err == nil {
 		t.Error("a record too many was sealed")
