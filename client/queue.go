@@ -230,12 +230,12 @@ func (c *Client) takeStream(a *protocol.Answer) {
 		return
 	}
 	same := a.Stream == c.state.Stream
-	moved := a.Token != c.state.Token
+	moved := a.Token != c.state.Token || a.Code == protocol.Clone // copies share the token, and their numbers collide
 	c.state.Stream, c.state.Token, c.state.Seq = a.Stream, a.Token, a.Seq
 	kept := c.state.Queue[:0]
 	for _, ch := range c.state.Queue {
 		counted := same && ch.Sent && !ch.mine && !ch.Fresh && ch.Seq <= a.Seq
-		if !same || moved {
+		if !same || moved && (a.Code != protocol.Clone || ch.mine || ch.Fresh) {
 			ch.Sent = false
 		}
 		if !counted {
