@@ -35,6 +35,7 @@ func addAPICommands(root *cobra.Command) {
 		a.importCommand(), a.licenseCommands(), a.itemCommands(), a.projectCommands(), a.deviceCommands(), a.keyCommand(),
 		a.statusCommand(), a.tokenCommands(), a.vendorKeyCommands(), a.addressCommands(), a.ticketCommands(),
 		a.accountCommands(), a.sessionCommands(), a.resetAdminCommand(), a.auditCommands(),
+		a.statisticsCommand(), a.recordsCommand(),
 	)
 }
 
