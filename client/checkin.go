@@ -25,9 +25,8 @@ type Use struct {
 
 // CheckIn asks for a grant and verifies it. A refusal is an *Error.
 func (c *Client) CheckIn(ctx context.Context, use Use) (*license.Grant, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.state.Use = &use
+	c.turn.Lock()
+	defer c.turn.Unlock()
 	if err := c.do(ctx, Change{Kind: protocol.KindCheckIn, Use: &use}); err != nil {
 		return nil, err
 	}
@@ -63,20 +62,27 @@ func (c *Client) takeGrant(a *protocol.Answer) error {
 	return nil
 }
 
-// verify checks a grant against the embedded vendor keys alone [CLI-2].
+// verify checks a grant against the embedded vendor keys alone, and that it is
+// for what the application asked for [CLI-2].
 func (c *Client) verify(proof, signed []byte) (*license.Grant, error) {
 	p, err := license.ParseProof(proof)
 	if err != nil {
 		return nil, err
 	}
-	return p.Verify(signed, [16]byte(c.state.UUID), c.options.Vendor)
+	use := c.state.Use
+	if use == nil {
+		return nil, errors.New("client: a grant without a check-in that asked for it")
+	}
+	return p.Verify(signed, [16]byte(c.state.UUID), &license.Wanted{
+		Product: use.Product, Version: use.Version, Edition: use.Edition, Deployment: use.Deployment,
+		ChargeWay: use.ChargeWay, Modules: use.Modules,
+	}, c.options.Vendor)
 }
 
 // Valid says whether the last grant is of use now, without asking the server.
 func (c *Client) Valid() bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.grant != nil && c.now().Unix() < c.grant.ActiveUntil
+	g := c.Grant()
+	return g != nil && c.Now().Unix() < g.ActiveUntil
 }
 
 // Count is one line of usage.
@@ -90,13 +96,23 @@ type Count struct {
 // has it durably. After an error that is no refusal the report stays in the
 // queue, which is part of State: the next call sends it first, and it counts once.
 func (c *Client) Report(ctx context.Context, counts ...Count) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.turn.Lock()
+	defer c.turn.Unlock()
 	lines, err := c.lines(counts)
 	if err != nil {
 		return err
 	}
 	return c.do(ctx, Change{Kind: protocol.KindReport, Item: c.grant.Item, Lines: lines})
+}
+
+// ReportLines counts usage as Report does, by the server's own numbers: item and
+// modules as they stand in the grant under which it was used, slots by the clock
+// of [Client.Now]. It is for who keeps usage by themselves, as client/spool does.
+// At most [protocol.MaxReportLines] lines, each of at most [protocol.MaxLineCount].
+func (c *Client) ReportLines(ctx context.Context, item uint32, lines []protocol.Line) error {
+	c.turn.Lock()
+	defer c.turn.Unlock()
+	return c.do(ctx, Change{Kind: protocol.KindReport, Item: item, Lines: lines})
 }
 
 func (c *Client) lines(counts []Count) ([]protocol.Line, error) {
@@ -113,7 +129,7 @@ func (c *Client) lines(counts []Count) ([]protocol.Line, error) {
 		}
 		at := n.At
 		if at.IsZero() {
-			at = c.now()
+			at = c.Now()
 		}
 		line := protocol.Line{Slot: uint32(at.Unix() / protocol.SlotSeconds), Count: n.Count}
 		if n.Module != "" {
@@ -130,19 +146,27 @@ func (c *Client) lines(counts []Count) ([]protocol.Line, error) {
 
 // Flush sends what is still queued.
 func (c *Client) Flush(ctx context.Context) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.turn.Lock()
+	defer c.turn.Unlock()
 	return c.flush(ctx)
 }
 
 // Release gives the seat back [CLI-6]. The grant is of no use from then on.
 func (c *Client) Release(ctx context.Context) error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.turn.Lock()
+	defer c.turn.Unlock()
 	if c.grant == nil {
 		return nil
 	}
-	err := c.do(ctx, Change{Kind: protocol.KindRelease, Item: c.grant.Item})
+	item := c.grant.Item
+	c.forgetGrant()
+	return c.do(ctx, Change{Kind: protocol.KindRelease, Item: item})
+}
+
+// forgetGrant comes before the release goes out: a process that is killed then
+// does not find the grant again.
+func (c *Client) forgetGrant() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.grant, c.state.Grant, c.renewAt = nil, nil, time.Time{}
-	return err
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"muster/license"
@@ -24,6 +25,12 @@ type Options struct {
 	// State is where a former client of this device left off; the zero value is
 	// a new device.
 	State State
+	// Keep, if set, stores the state durably, so that a process which is killed at
+	// any moment goes on from what was kept last. It is called before a change goes
+	// out with a number that was not kept yet, and when an answer has changed the
+	// state. After an error of Keep nothing goes out. It may read the client, but
+	// not call what talks to the server. Package client/spool does all that.
+	Keep func(State) error
 	// Timeout bounds one exchange, default 10 s: a change and its answer, over all
 	// addresses of the license key and the waits between them.
 	Timeout time.Duration
@@ -41,28 +48,43 @@ type State struct {
 	Proof  []byte       `json:"proof,omitempty"`
 	Grant  []byte       `json:"grant,omitempty"` // signed; see Client.Grant
 	Queue  []Change     `json:"queue,omitempty"` // not answered yet
+	// Clock is the server's clock when it was heard last, unix milliseconds: the
+	// device's clock does not go back behind it.
+	Clock uint64 `json:"clock,omitempty"`
 }
 
 // Client is one application on one device. Its methods may be called from any
-// goroutine; they take turns.
+// goroutine. Those that talk to the server take turns; Valid, Grant, Now, RenewAt
+// and State never wait for the network.
 type Client struct {
-	mu      sync.Mutex
 	options Options
 	key     license.LicenseKey
 	// addresses of the key, in the order in which they are tried
 	addresses []license.Address
-	state     State
-	grant     *license.Grant
-	renewAt   time.Time
+	// clockOffset is serverClock − bootClock in milliseconds, from the last
+	// contact; 0 before the first.
+	clockOffset atomic.Int64
+	heard       atomic.Uint64 // State.Clock
+
+	// mu guards what State, Grant and RenewAt read. It is written by who has the
+	// turn and holds mu too, so who has the turn reads it without mu.
+	mu      sync.Mutex
+	state   State
+	grant   *license.Grant
+	renewAt time.Time
+
+	// turn is held while a call talks to the server. It guards all that follows.
+	turn      sync.Mutex
+	unkept    bool // the state has changed since Options.Keep had it
 	conn      *Conn
 	packets   *packets
 	at        license.Address // who answered last
 	mainTried time.Time       // for the last time
 	udpFailed time.Time       // datagrams were not answered
 	ticket    Ticket
-	nextID    uint32
-	// serverClock − bootClock, milliseconds, from the last contact
-	clockOffset int64
+	// ticketRenewal is when to replace the ticket, by clock.
+	ticketRenewal time.Time
+	nextID        uint32
 
 	// Tests put their own in their place.
 	clock func() time.Time
@@ -98,6 +120,7 @@ func New(o Options) (*Client, error) {
 			return nil, fmt.Errorf("client: the grant in the kept state: %w", err)
 		}
 	}
+	c.restoreClock()
 	return c, nil
 }
 
@@ -107,13 +130,29 @@ func random32() uint32 {
 	return binary.LittleEndian.Uint32(b[:])
 }
 
-// State is what to keep until the next run.
+// State is what to keep until the next run. While a call is under way it is as
+// good to go on from: a change that may have been sent has its number in it.
 func (c *Client) State() State {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.state
-	s.Queue = slices.Clone(s.Queue)
+	s.Queue, s.Clock = slices.Clone(s.Queue), c.heard.Load()
 	return s
+}
+
+// ErrNotKept means that Options.Keep failed: nothing went out that was not kept.
+var ErrNotKept = errors.New("client: the state was not kept")
+
+// store has the state kept, if it has changed. The caller has the turn.
+func (c *Client) store() error {
+	if c.options.Keep == nil || !c.unkept {
+		return nil
+	}
+	if err := c.options.Keep(c.State()); err != nil {
+		return fmt.Errorf("%w: %w", ErrNotKept, err)
+	}
+	c.unkept = false
+	return nil
 }
 
 // Grant is the last verified grant, nil before the first. It is of use until
@@ -127,22 +166,17 @@ func (c *Client) Grant() *license.Grant {
 // Now is the server's clock as far as the device can tell: the server's time at
 // the last contact, carried on by the device's boot clock.
 func (c *Client) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now()
-}
-
-func (c *Client) now() time.Time {
-	if c.clockOffset == 0 {
+	offset := c.clockOffset.Load()
+	if offset == 0 {
 		return time.Now()
 	}
-	return time.UnixMilli(int64(bootClock()) + c.clockOffset)
+	return time.UnixMilli(int64(bootClock()) + offset)
 }
 
 // Close closes the connection. The grant stays of use.
 func (c *Client) Close() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.turn.Lock()
+	defer c.turn.Unlock()
 	c.closePackets()
 	return c.drop()
 }
@@ -158,14 +192,15 @@ func (c *Client) drop() error {
 
 func (c *Client) syncClock(serverMilliseconds uint64) {
 	if serverMilliseconds != 0 {
-		c.clockOffset = int64(serverMilliseconds) - int64(bootClock())
+		c.heard.Store(serverMilliseconds)
+		c.clockOffset.Store(int64(serverMilliseconds) - int64(bootClock()))
 	}
 }
 
 // Ping asks the server for its time and sets the client's clock by it.
 func (c *Client) Ping(ctx context.Context) (time.Time, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.turn.Lock()
+	defer c.turn.Unlock()
 	a, err := c.exchange(ctx, &protocol.Request{Kind: protocol.KindPing})
 	if err != nil {
 		return time.Time{}, err

@@ -82,6 +82,44 @@ func TestRestoredStateLosesNothing(t *testing.T) {
 	}
 }
 
+// TestCopiesReportAllTheyUsed: two copies of a device that report in turn are
+// clones, and get no more grants; what both have used is counted, and once.
+func TestCopiesReportAllTheyUsed(t *testing.T) { // [CLI-5] [CLI-3]
+	s := startServer()
+	defer s.Close()
+	first := newClient(t, s, client.State{})
+	ctx := context.Background()
+	if _, err := first.CheckIn(ctx, scan); err != nil {
+		t.Fatal(err)
+	}
+	second := newClient(t, s, first.State())
+	want := uint64(0)
+	for i := range 12 {
+		c := []*client.Client{first, second}[i%2]
+		if err := c.Report(ctx, client.Count{Count: 1 << i}); err != nil && client.CodeOf(err) != protocol.Clone {
+			t.Fatal(err)
+		}
+		want += 1 << i
+	}
+	for range 24 { // what is queued goes out
+		for _, c := range []*client.Client{first, second} {
+			if len(c.State().Queue) == 0 {
+				continue
+			}
+			want++
+			if err := c.Report(ctx, client.Count{Count: 1}); err != nil && client.CodeOf(err) != protocol.Clone {
+				t.Fatal(err)
+			}
+		}
+	}
+	if n := len(first.State().Queue) + len(second.State().Queue); n > 0 {
+		t.Errorf("%d reports are still queued", n)
+	}
+	if got := s.uses(2); got != want {
+		t.Errorf("%b scans counted, want %b", got, want)
+	}
+}
+
 // TestServerRestoredFromBackup: the server forgot the newest numbers, the client
 // goes on from what the server expects.
 func TestServerKnowsFewerNumbers(t *testing.T) {
@@ -132,6 +170,18 @@ func TestTamperedStateIsRefused(t *testing.T) { // [CLI-2]
 	state.Grant[60] ^= 1
 	if _, err := client.New(client.Options{LicenseKey: s.Key, Vendor: s.Ring, State: state}); !errors.Is(err, license.ErrGrant) {
 		t.Errorf("error %v", err)
+	}
+	// A grant that is genuine, and for another product than the application is.
+	state = c.State()
+	use := *state.Use
+	use.Product = "Another"
+	state.Use = &use
+	if _, err := client.New(client.Options{LicenseKey: s.Key, Vendor: s.Ring, State: state}); !errors.Is(err, license.ErrGrant) {
+		t.Errorf("a grant for another product: %v", err)
+	}
+	state.Use = nil
+	if _, err := client.New(client.Options{LicenseKey: s.Key, Vendor: s.Ring, State: state}); err == nil {
+		t.Error("a grant that nothing was asked for")
 	}
 }
 

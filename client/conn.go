@@ -21,7 +21,7 @@ type Conn struct {
 	net     net.Conn
 	address license.Address
 	in      *bufio.Reader
-	session *protocol.Session
+	ticket  Ticket
 	out     []byte
 	record  []byte
 	plain   []byte
@@ -30,22 +30,6 @@ type Conn struct {
 	// a resumed ticket.
 	ServerTime uint64
 }
-
-// Ticket resumes a session on a new connection without a handshake.
-type Ticket struct{ session *protocol.Session }
-
-// Session seals and opens records under the ticket, for who has a transport of
-// their own.
-func (t Ticket) Session() *protocol.Session { return t.session }
-
-// Valid says whether there is a ticket that has not expired yet.
-func (t Ticket) Valid(now time.Time) bool {
-	return t.session != nil && int64(t.session.Ticket.Expires()) > now.Unix()
-}
-
-// ErrTicket means that the server does not know the ticket (any more): make a
-// new handshake.
-var ErrTicket = errors.New("the server does not accept the ticket; a new handshake is needed")
 
 // ErrServerBusy means that the server has no room for another connection now.
 var ErrServerBusy = errors.New("the server is busy; try again later")
@@ -74,7 +58,7 @@ func dialOne(ctx context.Context, a license.Address, key license.LicenseKey, uui
 	if err != nil {
 		return nil, err
 	}
-	c := &Conn{net: n, address: a, in: bufio.NewReaderSize(n, 64<<10), session: resume.session}
+	c := &Conn{net: n, address: a, in: bufio.NewReaderSize(n, 64<<10), ticket: resume}
 	if resume.Valid(time.Now()) {
 		return c, nil
 	}
@@ -111,7 +95,7 @@ func (c *Conn) handshake(server [32]byte, hello *protocol.Hello) error {
 	if reply.Code != protocol.OK {
 		return &Error{Code: reply.Code}
 	}
-	c.session, c.ServerTime = reply.Session(), reply.Time
+	c.ticket, c.ServerTime = newTicket(reply.Session()), reply.Time
 	return nil
 }
 
@@ -119,7 +103,7 @@ func (c *Conn) handshake(server [32]byte, hello *protocol.Hello) error {
 func (c *Conn) RemoteAddr() net.Addr { return c.net.RemoteAddr() }
 
 // Ticket is what resumes this session.
-func (c *Conn) Ticket() Ticket { return Ticket{c.session} }
+func (c *Conn) Ticket() Ticket { return c.ticket }
 
 // Close closes the connection.
 func (c *Conn) Close() error { return c.net.Close() }
@@ -135,7 +119,8 @@ func (c *Conn) Write(requests ...*protocol.Request) error {
 	return c.Flush()
 }
 
-// Append seals requests as one record into the write buffer; Flush sends it.
+// Append seals requests as one record into the write buffer; Flush sends it. An
+// error that is [ErrTicket]: no more records may be sealed under this ticket.
 func (c *Conn) Append(requests ...*protocol.Request) error {
 	start := len(c.out)
 	rec := protocol.BeginRequest(c.out)
@@ -145,8 +130,11 @@ func (c *Conn) Append(requests ...*protocol.Request) error {
 	if size := len(rec) - start + protocol.TagBytes; size > protocol.MaxRecord {
 		return fmt.Errorf("%d requests make a record of %d bytes, at most %d are allowed", len(requests), size, protocol.MaxRecord)
 	}
+	if err := c.ticket.spend(); err != nil {
+		return err
+	}
 	c.nonces.Freshen(time.Now().Unix())
-	c.out = c.session.FinishRequest(rec, start, c.nonces.Next())
+	c.out = c.ticket.session.FinishRequest(rec, start, c.nonces.Next())
 	return nil
 }
 
@@ -164,7 +152,7 @@ func (c *Conn) Read(visit func(*protocol.Answer)) error {
 	if err != nil {
 		return err
 	}
-	if c.plain, err = c.session.OpenReply(c.plain[:0], rec); err != nil {
+	if c.plain, err = c.ticket.session.OpenReply(c.plain[:0], rec); err != nil {
 		return err
 	}
 	return protocol.VisitAnswers(c.plain, visit)

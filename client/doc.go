@@ -32,6 +32,10 @@
 //		kept = c.State()
 //	}
 //
+// Package client/spool keeps state and usage on disk, so that nothing is lost or
+// counted twice when the process is killed. Who keeps them elsewhere sets
+// [Options].Keep: State after a call is too late for what the call had sent.
+//
 // A call tries the addresses of the license key in turn, main servers before
 // standbys, and again after a second, two, four, as far as [Options].Timeout
 // allows. A client on a standby comes back to a main after some minutes.

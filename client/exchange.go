@@ -75,9 +75,11 @@ func sleep(ctx context.Context, d time.Duration) error {
 
 // round asks one address after the other until one answers.
 func (c *Client) round(ctx context.Context, r *protocol.Request) (answer *protocol.Answer, err error) {
-	err = walk(ctx, c.plan(), func(ctx context.Context, a license.Address) (err error) {
+	list := c.plan()
+	c.renewTicket(ctx, list)
+	err = walk(ctx, list, func(ctx context.Context, a license.Address) (err error) {
 		answer, err = c.askAt(ctx, a, r)
-		if errors.Is(err, ErrTicket) { // another server's, or too old: a new handshake, once
+		if errors.Is(err, ErrTicket) { // another server's, or too old, or spent: a new handshake, once
 			c.ticket = Ticket{}
 			answer, err = c.askAt(ctx, a, r)
 		}
@@ -144,7 +146,10 @@ func (c *Client) askAt(ctx context.Context, a license.Address, r *protocol.Reque
 
 // greet takes over what a handshake brought.
 func (c *Client) greet(conn *Conn) {
-	c.ticket = conn.Ticket()
+	if conn.ticket != c.ticket {
+		c.ticket = conn.ticket
+		c.ticketRenewal = ticketRenewal(c.clock(), c.ticket.expires())
+	}
 	c.syncClock(conn.ServerTime)
 }
 

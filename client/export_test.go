@@ -12,9 +12,21 @@ const (
 	WaitFirst = waitFirst
 	WaitMax   = waitMax
 	UDPRest   = udpRest
+
+	TicketMargin = ticketMargin
+	TicketRetry  = ticketRetry
 )
 
-var Renewal = renewal
+var (
+	Renewal       = renewal
+	TicketRenewal = ticketRenewal
+)
+
+// SpendTicket counts n records under the client's ticket without sending them.
+func (c *Client) SpendTicket(n uint64) { c.ticket.records.Add(n) }
+
+// TicketRenewal is when the client replaces its ticket.
+func (c *Client) TicketRenewal() time.Time { return c.ticketRenewal }
 
 // SetClock puts a test's clock in the place of the real one, for the return to the main.
 func (c *Client) SetClock(f func() time.Time) { c.clock = f }
@@ -37,3 +49,6 @@ func (c *Client) SetUDPAddress(hostPort string) {
 		}
 	}
 }
+
+// Spend counts n records under the connection's ticket without sending them.
+func (c *Conn) Spend(n uint64) { c.ticket.records.Add(n) }

@@ -94,3 +94,30 @@ func TestNumberedChangesGoFirst(t *testing.T) {
 		t.Errorf("asked %+v, want the report as number 6 and then the check-in as 7", asked)
 	}
 }
+
+// TestAskThatIsOverGoesLast: a check-in that asked for the place is answered
+// Accepted, because its grant is over; the report behind it was sent as number 5
+// and keeps it. [CLI-3]
+func TestAskThatIsOverGoesLast(t *testing.T) {
+	var asked []protocol.Request
+	port := stubPort(t, answering(func(r *protocol.Request) protocol.Answer {
+		asked = append(asked, protocol.Request{Kind: r.Kind, Seq: r.Seq, Tag: r.Tag})
+		switch len(asked) {
+		case 1:
+			return protocol.Answer{Kind: protocol.KindAccepted, Seq: 4}
+		case 2:
+			return protocol.Answer{Kind: protocol.KindAccepted, Seq: r.Seq}
+		}
+		return protocol.Answer{Kind: protocol.KindRefused, Code: protocol.LimitExceeded, Stream: r.Stream, Token: r.Token, Seq: r.Seq}
+	}))
+	state := queued()
+	ask := client.Change{Kind: protocol.KindCheckIn, Use: &scan, Tag: 66, Sent: true}
+	state.Queue = append([]client.Change{ask}, state.Queue...)
+	c := clientWith(t, noServer(), client.Options{State: state}, port)
+	if err := c.Flush(context.Background()); client.CodeOf(err) != protocol.LimitExceeded {
+		t.Errorf("error %v, want 120", err)
+	}
+	if len(asked) != 3 || asked[1].Seq != 5 || asked[1].Tag != 77 || asked[2].Kind != protocol.KindCheckIn || asked[2].Seq != 6 || asked[2].Tag == 66 {
+		t.Errorf("asked %+v, want the report as number 5 and then a new check-in as 6", asked)
+	}
+}

@@ -20,8 +20,11 @@ type Change struct {
 	Tag   uint32          `json:"tag"`
 	Seq   uint32          `json:"seq"`
 	Sent  bool            `json:"sent"` // Seq is final
-	mine  bool            // was numbered by this process, not by one before it
-	word  uint64          // the challenge that it was answered with
+	// Fresh says that an answer has shown that another change has its number: the
+	// device was restored from a backup, and gave the number after that [CLI-5].
+	Fresh bool   `json:"fresh,omitempty"`
+	mine  bool   // was numbered by this process, not by one before it
+	word  uint64 // the challenge that it was answered with
 }
 
 // errLostPlace means that the server does not know the stream and that there
@@ -31,17 +34,39 @@ var errLostPlace = errors.New("the server does not know this device's stream: ch
 // do queues a change and sends the queue. After an error that is no refusal the
 // change stays queued, and the next call sends it first.
 func (c *Client) do(ctx context.Context, ch Change) error {
-	if n := len(c.state.Queue); ch.Kind == protocol.KindCheckIn && n > 0 && c.state.Queue[n-1].Kind == protocol.KindCheckIn {
-		c.state.Queue[n-1].Use = ch.Use // the one in doubt is asked again, with its number
-	} else {
-		ch.Tag = random32()
-		c.state.Queue = append(c.state.Queue, ch)
-	}
+	c.enqueue(ch)
 	return c.flush(ctx)
 }
 
-// flush sends the queue in order until it is empty or an error stops it.
+func (c *Client) enqueue(ch Change) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.unkept = true
+	if ch.Kind == protocol.KindCheckIn {
+		c.state.Use = ch.Use
+	}
+	if n := len(c.state.Queue); ch.Kind == protocol.KindCheckIn && n > 0 && c.state.Queue[n-1].Kind == protocol.KindCheckIn {
+		c.state.Queue[n-1].Use = ch.Use // the one in doubt is asked again, with its number
+		return
+	}
+	ch.Tag = random32()
+	c.state.Queue = append(c.state.Queue, ch)
+}
+
+// flush sends the queue in order until it is empty or an error stops it, and has
+// the state kept before anything rests on it and at the end.
 func (c *Client) flush(ctx context.Context) error {
+	err := c.drain(ctx)
+	if errors.Is(err, ErrNotKept) {
+		return err
+	}
+	if unkept := c.store(); unkept != nil {
+		return errors.Join(err, unkept)
+	}
+	return err
+}
+
+func (c *Client) drain(ctx context.Context) error {
 	const tooMany = 8 // answers in a row that move the place instead of the queue
 	anew := false     // asked again after a new handshake
 	for lost := 0; len(c.state.Queue) > 0; {
@@ -49,6 +74,9 @@ func (c *Client) flush(ctx context.Context) error {
 		ch := &c.state.Queue[0]
 		use := ch.Use
 		c.number(ch)
+		if err := c.store(); err != nil {
+			return err
+		}
 		a, err := c.exchange(ctx, c.request(ch))
 		if err != nil {
 			return err
@@ -73,8 +101,7 @@ func (c *Client) flush(ctx context.Context) error {
 // askAnew follows a check-in that was refused because the password has changed
 // since its ticket was given: the license key may hold the present one. Only what
 // a new handshake says is final. If it fails, the old ticket stays: it still
-// serves for reports. The new check-in goes to the end of the queue, where it
-// takes no number that a change before it was given.
+// serves for reports.
 func (c *Client) askAnew(ctx context.Context, use *Use) error {
 	ctx, cancel := context.WithTimeout(ctx, c.options.Timeout)
 	defer cancel()
@@ -87,15 +114,27 @@ func (c *Client) askAnew(ctx context.Context, use *Use) error {
 	}
 	c.greet(conn)
 	c.keep(conn)
-	c.state.Queue = append(c.state.Queue, Change{Kind: protocol.KindCheckIn, Use: use, Tag: random32()})
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.unkept = true
+	c.askLast(use)
 	return nil
 }
 
+// askLast asks with a new check-in at the end of the queue, where it takes no
+// number that a change before it was given.
+func (c *Client) askLast(use *Use) {
+	c.state.Queue = append(c.state.Queue, Change{Kind: protocol.KindCheckIn, Use: use, Tag: random32()})
+}
+
 func (c *Client) number(ch *Change) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if ch.Sent {
 		return
 	}
-	ch.Sent, ch.mine, ch.Seq = true, true, 0
+	ch.Sent, ch.mine, ch.Fresh, ch.Seq = true, true, false, 0
+	c.unkept = true
 	if c.state.Stream != 0 {
 		ch.Seq = c.state.Seq + 1
 	}
@@ -115,6 +154,9 @@ func (c *Client) request(ch *Change) *protocol.Request {
 
 // settle draws the consequence of the answer to the first change of the queue.
 func (c *Client) settle(ch *Change, a *protocol.Answer) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.unkept = true
 	switch a.Kind {
 	case protocol.KindGranted:
 		c.pop()
@@ -147,10 +189,12 @@ func (c *Client) pop() { c.state.Queue = c.state.Queue[1:] }
 func (c *Client) accepted(ch *Change, a *protocol.Answer) error {
 	switch {
 	case ch.Kind == protocol.KindCheckIn: // decided before, its time has passed: ask anew
+		use := ch.Use
 		c.state.Seq = max(c.state.Seq, a.Seq)
-		ch.Sent, ch.Tag = false, random32()
+		c.pop()
+		c.askLast(use)
 		return nil
-	case a.Seq > ch.Seq && a.Seq > c.state.Seq && ch.mine: // another copy of this device is ahead
+	case a.Seq > ch.Seq && a.Seq > c.state.Seq && (ch.mine || ch.Fresh): // another copy of this device is ahead
 		return c.losePlace(ch)
 	}
 	c.state.Seq = max(c.state.Seq, a.Seq)
@@ -162,6 +206,7 @@ func (c *Client) accepted(ch *Change, a *protocol.Answer) error {
 // for the place with number 0; if that is refused too, for a new stream. Before
 // another change, a check-in has to ask.
 func (c *Client) losePlace(ch *Change) error {
+	ch.Fresh = ch.Fresh || ch.mine // what this process knows, the next one has to know
 	switch {
 	case ch.Kind != protocol.KindCheckIn && c.state.Use == nil:
 		return errLostPlace
@@ -185,12 +230,12 @@ func (c *Client) takeStream(a *protocol.Answer) {
 		return
 	}
 	same := a.Stream == c.state.Stream
-	moved := a.Token != c.state.Token
+	moved := a.Token != c.state.Token || a.Code == protocol.Clone // copies share the token, and their numbers collide
 	c.state.Stream, c.state.Token, c.state.Seq = a.Stream, a.Token, a.Seq
 	kept := c.state.Queue[:0]
 	for _, ch := range c.state.Queue {
-		counted := same && ch.Sent && !ch.mine && ch.Seq <= a.Seq
-		if !same || moved {
+		counted := same && ch.Sent && !ch.mine && !ch.Fresh && ch.Seq <= a.Seq
+		if !same || moved && (a.Code != protocol.Clone || ch.mine || ch.Fresh) {
 			ch.Sent = false
 		}
 		if !counted {

@@ -35,17 +35,26 @@ func renewal(g *license.Grant, signed []byte, exchange time.Duration) time.Time 
 	return issued.Add(life/2 + time.Duration(draw))
 }
 
-// restoreGrant takes up the grant of a former run, which must still verify. Until
-// the server tells the time again the wall clock counts; one that was set back to
-// before the grant does not make it last longer: time goes on from its issue.
+// restoreGrant takes up the grant of a former run, which must still verify.
 func (c *Client) restoreGrant() error {
 	g, err := c.verify(c.state.Proof, c.state.Grant)
 	if err != nil {
 		return err
 	}
 	c.grant, c.renewAt = g, renewal(g, c.state.Grant, c.options.Timeout)
-	if c.now().Unix() < g.Issued {
-		c.syncClock(uint64(g.Issued) * 1000)
-	}
 	return nil
+}
+
+// restoreClock lets the wall clock count until the server tells the time again.
+// One that was set back does not make a grant last longer: time goes on from
+// what was known last, the grant's issue or what the server said after it.
+func (c *Client) restoreClock() {
+	known := c.state.Clock
+	if c.grant != nil {
+		known = max(known, uint64(c.grant.Issued)*1000)
+	}
+	c.heard.Store(known)
+	if uint64(max(0, c.Now().UnixMilli())) < known {
+		c.syncClock(known)
+	}
 }

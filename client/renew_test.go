@@ -114,7 +114,13 @@ func TestClockSetBack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if now := newClient(t, s, c.State()).Now(); now.Unix() < g.Issued {
+	state := c.State()
+	if now := newClient(t, s, state).Now(); now.Unix() < g.Issued {
 		t.Errorf("the clock shows %v, the grant is from %v", now, time.Unix(g.Issued, 0))
+	}
+	state.Clock += 60_000
+	again := newClient(t, s, state)
+	if now := again.Now(); uint64(now.UnixMilli()) < state.Clock || again.State().Clock < state.Clock {
+		t.Errorf("the clock shows %v, the server said %v before", now, time.UnixMilli(int64(state.Clock)))
 	}
 }

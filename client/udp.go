@@ -31,7 +31,7 @@ var errByTCP = errors.New("has to be asked over TCP")
 type packets struct {
 	net     net.Conn
 	address license.Address
-	session *protocol.Session
+	ticket  Ticket
 	nonces  protocol.Nonces
 	out     []byte
 	in      [protocol.MaxDatagram + 1]byte
@@ -43,7 +43,7 @@ func (c *Client) askByUDP(ctx context.Context, a license.Address, r *protocol.Re
 	if !c.ticket.Valid(c.clock()) || r.Kind == protocol.KindCheckIn && len(c.state.Proof) == 0 {
 		return nil, errByTCP
 	}
-	if p := c.packets; p == nil || p.address != a || p.session != c.ticket.session {
+	if p := c.packets; p == nil || p.address != a || p.ticket != c.ticket {
 		if err := c.openPackets(ctx, a); err != nil {
 			return nil, err
 		}
@@ -66,7 +66,7 @@ func (c *Client) openPackets(ctx context.Context, a license.Address) error {
 	if err != nil {
 		return err
 	}
-	c.packets = &packets{net: conn, address: a, session: c.ticket.session}
+	c.packets = &packets{net: conn, address: a, ticket: c.ticket}
 	return nil
 }
 
@@ -115,8 +115,11 @@ func (p *packets) send(r *protocol.Request) error {
 	if len(p.out)+protocol.TagBytes > protocol.MaxDatagram {
 		return errByTCP
 	}
+	if p.ticket.spend() != nil { // a new handshake is made over TCP
+		return errByTCP
+	}
 	p.nonces.Freshen(time.Now().Unix())
-	p.out = p.session.FinishRequest(p.out, 0, p.nonces.Next())
+	p.out = p.ticket.session.FinishRequest(p.out, 0, p.nonces.Next())
 	_, err := p.net.Write(p.out)
 	return err
 }
@@ -135,7 +138,7 @@ func (p *packets) await(ctx context.Context, id uint32, until time.Time) (answer
 		if kind, size, err := protocol.Header(p.in[:n]); err != nil || kind != protocol.TypeReply || size != n {
 			continue
 		}
-		if p.plain, err = p.session.OpenReply(p.plain[:0], p.in[:n]); err != nil {
+		if p.plain, err = p.ticket.session.OpenReply(p.plain[:0], p.in[:n]); err != nil {
 			continue
 		}
 		if err := protocol.VisitAnswers(p.plain, func(a *protocol.Answer) {

@@ -121,7 +121,7 @@ func (c *Core) placeLost(d *Decision, row *deviceRow) (*deviceRow, uint32, bool)
 		c.markClone(n)
 		return row, n + 1, true
 	}
-	c.replaceToken(n, d.Request.Tag, flagForgiven)
+	c.rewrite(n, row.generation+1, d.Request.Tag, row.flags|flagForgiven)
 	return c.device(n), n + 1, true
 }
 
@@ -135,8 +135,12 @@ func (c *Core) placeOldToken(d *Decision, row *deviceRow) (*deviceRow, uint32, b
 	switch forgiven := row.flags&flagForgiven != 0 && d.Request.Token == previous; {
 	case d.Request.Seq != 0:
 		c.noStream(d)
-	case forgiven && d.Request.Tag == row.lastTag:
-		c.regrant(d, n) // the check-in that was forgiven, resent: its answer was lost
+	case forgiven && d.Request.Tag == row.lastTag: // the ask that was forgiven, resent: its answer was lost
+		if c.again(d, n) || !c.shown(d) {
+			return nil, 0, false
+		}
+		c.rewrite(n, row.generation, row.lastTag, row.flags) // its grant is over: a new one tells the device its token
+		return c.device(n), n + 1, true
 	case forgiven && row.flags&flagClone != 0:
 		return row, n + 1, true
 	case !c.shown(d):
@@ -295,13 +299,22 @@ func (c *Core) grant(d *Decision, p *Project, item *Item, row uint32, st seat) {
 }
 
 // regrant answers a check-in that was decided before: the same kind of answer,
-// without effect.
+// without effect; or that it was decided, and that a new one is due.
 func (c *Core) regrant(d *Decision, n uint32) {
+	if !c.again(d, n) {
+		d.Reply = Reply{Kind: protocol.KindAccepted, Seq: c.device(n).lastSeq}
+	}
+}
+
+// again gives a check-in that was decided before the same kind of answer, without
+// effect. It returns false when there is none to give: it was refused then, or
+// its grant is over.
+func (c *Core) again(d *Decision, n uint32) bool {
 	seats := c.clientSeats(&d.Request.UUID)
 	p := c.catalog.project(d.Project)
 	if code := c.admit(p, d, c.device(n)); code != protocol.OK {
 		c.answerRefused(d, code, nil, n+1)
-		return
+		return true
 	}
 	var held *Item
 	for _, item := range p.Items {
@@ -312,14 +325,14 @@ func (c *Core) regrant(d *Decision, n uint32) {
 			break
 		}
 	}
-	if held == nil { // it was refused, or its terms are over: decide a new one
-		d.Reply = Reply{Kind: protocol.KindAccepted, Seq: c.device(n).lastSeq}
-		return
+	if held == nil {
+		return false
 	}
 	_, st := seats.held(held.Ordinal)
-	again := *st
-	again.activeUntil = c.keptUntil(held, st)
-	c.grant(d, p, held, n, again)
+	same := *st
+	same.activeUntil = c.keptUntil(held, st)
+	c.grant(d, p, held, n, same)
+	return true
 }
 
 // release gives a seat back [CLI-6], [DEV-4].

@@ -213,12 +213,12 @@ func TestGrantVerifiesForItsDeviceOnly(t *testing.T) { // [CLI-2]
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := proof.Verify(a.Grant, other.uuid, b.ring); err == nil || !strings.Contains(err.Error(), "another device") {
+	if _, err := proof.Verify(a.Grant, other.uuid, wanted(want("DBR")), b.ring); err == nil || !strings.Contains(err.Error(), "another device") {
 		t.Errorf("the grant verifies for another device: %v", err)
 	}
 	for i := range a.Grant {
 		a.Grant[i] ^= 1
-		if _, err := proof.Verify(a.Grant, d.uuid, b.ring); err == nil {
+		if _, err := proof.Verify(a.Grant, d.uuid, wanted(want("DBR")), b.ring); err == nil {
 			t.Fatalf("the grant verifies with byte %d changed", i)
 		}
 		a.Grant[i] ^= 1
@@ -226,7 +226,7 @@ func TestGrantVerifiesForItsDeviceOnly(t *testing.T) { // [CLI-2]
 	stranger, _ := license.GenerateKey("Pirate", zeroReader{})
 	ring := &license.KeyRing{}
 	_ = ring.Add(stranger.Public())
-	if _, err := proof.Verify(a.Grant, d.uuid, ring); err == nil {
+	if _, err := proof.Verify(a.Grant, d.uuid, wanted(want("DBR")), ring); err == nil {
 		t.Error("the grant verifies under another vendor's key")
 	}
 }
@@ -249,7 +249,7 @@ func TestBatchOfGrants(t *testing.T) {
 		}
 		b.batch(func() { b.core.Decide(ds) })
 		for i := range ds {
-			d := &unit{b: b, uuid: ds[i].Request.UUID}
+			d := &unit{b: b, uuid: ds[i].Request.UUID, asked: ds[i].Request.CheckIn}
 			if g := d.grantOf(ds[i].Answer()); g.Client != ds[i].Request.UUID {
 				t.Errorf("grant %d of %d is another's", i, size)
 			}

@@ -201,6 +201,7 @@ type unit struct {
 	token  uint64
 	seq    uint32
 	item   uint32
+	asked  *protocol.CheckIn // last
 }
 
 func (b *bed) device(p *Project) *unit {
@@ -245,9 +246,21 @@ func want(product string) *protocol.CheckIn {
 	return &protocol.CheckIn{Product: []byte(product), Version: 11, Edition: []byte("desktop"), Deployment: []byte("desktop")}
 }
 
+// wanted is what a check-in asks for, as its device verifies the grant.
+func wanted(in *protocol.CheckIn) *license.Wanted {
+	w := &license.Wanted{
+		Product: string(in.Product), Version: in.Version, Edition: string(in.Edition), Deployment: string(in.Deployment), ChargeWay: license.ChargeWay(in.ChargeWay),
+	}
+	for _, m := range in.Modules {
+		w.Modules = append(w.Modules, string(m))
+	}
+	return w
+}
+
 // checkIn asks for the DBR product, or as in says, and takes the answer over.
 func (d *unit) checkIn(in *protocol.CheckIn) protocol.Answer {
 	d.b.t.Helper()
+	d.asked = in
 	r := d.change(protocol.KindCheckIn)
 	r.CheckIn = in
 	a := d.send(r)
@@ -280,7 +293,7 @@ func (d *unit) grantOf(a protocol.Answer) *license.Grant {
 	if err != nil {
 		d.b.t.Fatal(err)
 	}
-	g, err := proof.Verify(a.Grant, d.uuid, d.b.ring)
+	g, err := proof.Verify(a.Grant, d.uuid, wanted(d.asked), d.b.ring)
 	if err != nil {
 		d.b.t.Fatal(err)
 	}

@@ -252,6 +252,48 @@ func TestForgivenCheckInResent(t *testing.T) { // [CLI-5]
 	}
 }
 
+// TestForgivenCheckInResentLate: the answer that forgave was lost, and the device
+// comes back when the grant in it is over: it is honest, and learns its token.
+// The other copy, with the old token, is still found. What was recorded of it
+// has no effect when it is played again.
+func TestForgivenCheckInResentLate(t *testing.T) { // [CLI-5]
+	b := newBed(t)
+	p := b.imported("1", []string{"ChargeWay", "scan", "OfflineFor", "7d"})
+	d := b.device(p)
+	d.mustCheckIn()
+	d.report(1)
+	other := *d
+	var sent []protocol.Request
+	b.onSend = func(r protocol.Request) { sent = append(sent, r) }
+	r := d.change(protocol.KindCheckIn)
+	r.Seq, r.CheckIn = 0, want("DBR")
+	lost := d.send(r)
+	for range 2 { // the second answer is lost, too
+		b.tick(8 * 24 * time.Hour)
+		a := d.send(r)
+		if a.Kind != protocol.KindGranted || a.Token != lost.Token || a.Token == d.token || a.Seq != 1 {
+			t.Fatalf("8 days later: type %d %v", a.Kind, a.Code)
+		}
+		d.take(a)
+		d.token = other.token
+	}
+	b.onSend = nil
+	b.tick(8 * 24 * time.Hour) // the grant is over, the device is not back yet
+	for range 3 {
+		for _, recorded := range sent {
+			_ = d.sendOnce(recorded)
+		}
+	}
+	if b.held(1) != 0 || b.uses(1) != 1 {
+		t.Errorf("played again: %d held, %d uses", b.held(1), b.uses(1))
+	}
+	d.token = lost.Token
+	d.report(1)
+	if a := other.lost(); a.Kind != protocol.KindRefused || a.Code != protocol.Clone {
+		t.Errorf("the other copy: type %d %v, want 151", a.Kind, a.Code)
+	}
+}
+
 func TestTableFullIsBusy(t *testing.T) {
 	b := newBed(t)
 	p := b.imported("1", []string{"Quota", "100000"})

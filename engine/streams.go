@@ -207,12 +207,13 @@ func (c *Core) resentFirst(r *protocol.Request) (found uint32, ok bool) {
 	return found, ok
 }
 
-// replaceToken moves a stream to its next token generation: who still presents
-// the old one is a second copy of the device [CLI-5].
-func (c *Core) replaceToken(n uint32, tag uint32, flags uint16) {
+// rewrite gives a stream to who asked for its place: as of now, with the tag of
+// the ask. With another generation its token is another: who still presents the
+// old one is a second copy of the device [CLI-5].
+func (c *Core) rewrite(n uint32, generation uint16, tag uint32, flags uint16) {
 	d := c.device(n)
 	e := streamEffect{
-		row: n, uuid: d.uuid, generation: d.generation + 1, flags: d.flags | flags,
+		row: n, uuid: d.uuid, generation: generation, flags: flags,
 		lastSeq: d.lastSeq, lastTag: tag, project: uint32(d.project),
 	}
 	c.addStream(&e)

@@ -37,8 +37,9 @@ func (k tokenKey) token(uuid *[16]byte, stream uint32, generation uint16) uint64
 
 // challenge is the word that a check-in which asks for a place has to show: a
 // MAC of the check-in and of the client's streams as they stand. Every ask that
-// is acted upon changes a generation, a flag or the number of streams, so a
-// recorded ask that is played again shows a word that holds no more.
+// is acted upon changes a generation, a flag, the number of streams or when its
+// stream was last written, so a recorded ask that is played again shows a word
+// that holds no more.
 func (c *Core) challenge(r *protocol.Request) uint64 {
 	mac := hmac.New(sha256.New, c.config.TokenKey[:])
 	b := append([]byte("muster challenge v1\x00"), r.UUID[:]...)
@@ -47,7 +48,7 @@ func (c *Core) challenge(r *protocol.Request) uint64 {
 		c.streams(cl, func(n uint32, d *deviceRow) bool {
 			b = le.AppendUint16(le.AppendUint16(b, d.generation), d.flags)
 			if n+1 == r.Stream {
-				b = le.AppendUint32(b, d.lastSeq)
+				b = le.AppendUint32(le.AppendUint32(b, d.lastSeq), d.lastSeen)
 			}
 			return true
 		})

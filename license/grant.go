@@ -211,10 +211,22 @@ func ProofID(proof []byte) uint64 {
 	return binary.BigEndian.Uint64(sum[:])
 }
 
+// Wanted is what a device asked for, as far as a grant must fit it [CLI-1].
+type Wanted struct {
+	Product    string
+	Version    uint32
+	Edition    string
+	Deployment string
+	ChargeWay  ChargeWay // 0: any
+	Modules    []string
+}
+
 // Verify checks the whole chain for one device: vendor key → license (names the
-// server UUID) → server key (hashes to that UUID) → grant, for this client, and
-// within what the vendor signed for the item.
-func (p *Proof) Verify(signed []byte, client [16]byte, ring *KeyRing) (*Grant, error) {
+// server UUID) → server key (hashes to that UUID) → grant, for this client, within
+// what the vendor signed for the item, and for what the device asked for: the
+// operator holds the server's keys, and could have it grant the license of
+// another product of the same vendor.
+func (p *Proof) Verify(signed []byte, client [16]byte, wanted *Wanted, ring *KeyRing) (*Grant, error) {
 	terms, item, err := p.Certificate.Verify(ring)
 	if err != nil {
 		return nil, fmt.Errorf("%w: certificate: %w", ErrGrant, err)
@@ -239,7 +251,32 @@ func (p *Proof) Verify(signed []byte, client [16]byte, ring *KeyRing) (*Grant, e
 	if err := within(g, terms, item); err != nil {
 		return nil, err
 	}
+	if err := wanted.fits(g, item); err != nil {
+		return nil, err
+	}
 	return g, nil
+}
+
+// fits says what of a grant is not what was asked for.
+func (w *Wanted) fits(g *Grant, item ItemTerms) error {
+	switch {
+	case item.Product != w.Product:
+		return grantError("for product %q, not for %q", item.Product, w.Product)
+	case len(item.Versions) > 0 && !slices.ContainsFunc(item.Versions, func(v uint16) bool { return uint32(v) == w.Version }):
+		return grantError("for versions %v, not for %d", item.Versions, w.Version)
+	case item.Edition != "" && item.Edition != w.Edition:
+		return grantError("for edition %q, not for %q", item.Edition, w.Edition)
+	case item.Deployment != "" && item.Deployment != w.Deployment:
+		return grantError("for deployment %q, not for %q", item.Deployment, w.Deployment)
+	case w.ChargeWay != 0 && item.ChargeWay != w.ChargeWay:
+		return grantError("charged by %v, not by %v", item.ChargeWay, w.ChargeWay)
+	}
+	for _, name := range w.Modules {
+		if len(item.Modules) > 0 && !slices.ContainsFunc(g.Modules, func(m GrantModule) bool { return m.Name == name }) {
+			return grantError("without module %q, which was asked for", name)
+		}
+	}
+	return nil
 }
 
 // openSigned checks the server's signature and the leaf's path.

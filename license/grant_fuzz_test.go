@@ -69,7 +69,7 @@ func FuzzParseProof(f *testing.F) {
 		if err != nil || !bytes.Equal(data, again) {
 			t.Fatalf("%x is written %x, %v", data, again, err)
 		}
-		if _, err := p.Verify(signed, grantClient, ring); err == nil && !bytes.Equal(data, genuine) {
+		if _, err := p.Verify(signed, grantClient, grantWanted, ring); err == nil && !bytes.Equal(data, genuine) {
 			t.Fatal("a proof that the vendor did not sign verifies a grant")
 		}
 	})
@@ -86,7 +86,7 @@ func FuzzVerifyGrant(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var g *Grant
 		var err error
-		allocation.Within(t, 4*len(data)+smallBytes, func() { g, err = w.proof.Verify(data, grantClient, ring) })
+		allocation.Within(t, 4*len(data)+smallBytes, func() { g, err = w.proof.Verify(data, grantClient, grantWanted, ring) })
 		switch known := bytes.Equal(data, genuine[0]) || bytes.Equal(data, genuine[1]); {
 		case known && err != nil:
 			t.Fatalf("a genuine grant: %v", err)

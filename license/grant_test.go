@@ -26,6 +26,9 @@ var grantClient = [16]byte{0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18,
 
 // newGrantWorld makes a batch of five grants of the example's first item; the
 // third is grantClient's.
+// grantWanted is what the device of the grants asked for.
+var grantWanted = &Wanted{Product: "barcode-reader", Version: 11, Edition: "mobile", Deployment: "mobile", ChargeWay: Scan, Modules: []string{"QR"}}
+
 func newGrantWorld(t testing.TB) *grantWorld {
 	t.Helper()
 	server := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{9}, ed25519.SeedSize))
@@ -108,7 +111,7 @@ func TestVerifyGrant(t *testing.T) {
 		w.grants = w.grants[:size]
 		w.seal()
 		for n := range size {
-			got, err := w.proof.Verify(w.signed(n), w.grants[n].Client, ring)
+			got, err := w.proof.Verify(w.signed(n), w.grants[n].Client, grantWanted, ring)
 			if err != nil {
 				t.Fatalf("grant %d of %d: %v", n, size, err)
 			}
@@ -128,15 +131,15 @@ func TestVerifyGrantEveryChangedBit(t *testing.T) {
 		for bit := range 8 {
 			changed := bytes.Clone(signed)
 			changed[i] ^= 1 << bit
-			if g, err := w.proof.Verify(changed, grantClient, ring); !errors.Is(err, ErrGrant) || g != nil {
+			if g, err := w.proof.Verify(changed, grantClient, grantWanted, ring); !errors.Is(err, ErrGrant) || g != nil {
 				t.Fatalf("bit %d of byte %d was changed: %v, %v", bit, i, g, err)
 			}
 		}
-		if _, err := w.proof.Verify(signed[:i], grantClient, ring); !errors.Is(err, ErrGrant) {
+		if _, err := w.proof.Verify(signed[:i], grantClient, grantWanted, ring); !errors.Is(err, ErrGrant) {
 			t.Fatalf("the first %d bytes: %v, want ErrGrant", i, err)
 		}
 	}
-	if _, err := w.proof.Verify(append(signed, 0), grantClient, ring); !errors.Is(err, ErrGrant) {
+	if _, err := w.proof.Verify(append(signed, 0), grantClient, grantWanted, ring); !errors.Is(err, ErrGrant) {
 		t.Errorf("a byte too many: %v, want ErrGrant", err)
 	}
 }
@@ -161,13 +164,13 @@ func TestGrantBeyondTheItem(t *testing.T) {
 		"too many instances": {func(g *Grant) { g.Instances = uint32(terms.Quota) + 1 }, "the quota is 100000"},
 		"all instances":      {func(g *Grant) { g.Instances = uint32(terms.Quota) }, ""},
 		"another module":     {func(g *Grant) { g.Modules[1].Name = "PDF417" }, "PDF417"},
-		"no module":          {func(g *Grant) { g.Modules = nil }, ""},
+		"no module":          {func(g *Grant) { g.Modules = nil }, "without module"},
 	}
 	for name, test := range tests {
 		w := newGrantWorld(t)
 		test.change(&w.grants[2])
 		w.seal()
-		g, err := w.proof.Verify(w.signed(2), grantClient, ring)
+		g, err := w.proof.Verify(w.signed(2), grantClient, grantWanted, ring)
 		switch {
 		case test.says == "" && err != nil:
 			t.Errorf("%s: %v", name, err)
@@ -210,17 +213,58 @@ func TestVerifyGrantForgeries(t *testing.T) {
 	for name, test := range tests {
 		w := newGrantWorld(t)
 		test.change(w)
-		g, err := w.proof.Verify(w.signed(2), grantClient, ringOf(t, acmeKey()))
+		g, err := w.proof.Verify(w.signed(2), grantClient, grantWanted, ringOf(t, acmeKey()))
 		if !errors.Is(err, ErrGrant) || !strings.Contains(err.Error(), test.says) || g != nil {
 			t.Errorf("%s: %v, want an error with %q", name, err, test.says)
 		}
 	}
 	w := newGrantWorld(t)
-	if _, err := w.proof.Verify(w.signed(1), grantClient, ringOf(t, acmeKey())); err == nil || !strings.Contains(err.Error(), "another device") {
+	if _, err := w.proof.Verify(w.signed(1), grantClient, grantWanted, ringOf(t, acmeKey())); err == nil || !strings.Contains(err.Error(), "another device") {
 		t.Errorf("another device's grant: %v", err)
 	}
-	if _, err := w.proof.Verify(w.signed(2), grantClient, new(KeyRing)); KindOf(err) != UnknownKey || !errors.Is(err, ErrGrant) {
+	if _, err := w.proof.Verify(w.signed(2), grantClient, grantWanted, new(KeyRing)); KindOf(err) != UnknownKey || !errors.Is(err, ErrGrant) {
 		t.Errorf("a vendor that nobody trusts: %v", err)
+	}
+}
+
+// A grant serves for what was asked for, and for nothing else: a server in the
+// hands of a cheat can't have a cheap product's license open another one. [CLI-2]
+func TestGrantForAnotherUse(t *testing.T) {
+	ring := ringOf(t, acmeKey())
+	tests := map[string]struct {
+		change func(*Wanted)
+		says   string
+	}{
+		"as asked":         {func(*Wanted) {}, ""},
+		"another product":  {func(w *Wanted) { w.Product = "barcode-server" }, "for product"},
+		"no product":       {func(w *Wanted) { w.Product = "" }, "for product"},
+		"another version":  {func(w *Wanted) { w.Version = 12 }, "for versions"},
+		"a large version":  {func(w *Wanted) { w.Version = 11 + 1<<16 }, "for versions"},
+		"its other one":    {func(w *Wanted) { w.Version = 10 }, ""},
+		"another edition":  {func(w *Wanted) { w.Edition = "server" }, "for edition"},
+		"another place":    {func(w *Wanted) { w.Deployment = "server" }, "for deployment"},
+		"any charge way":   {func(w *Wanted) { w.ChargeWay = 0 }, ""},
+		"other charge way": {func(w *Wanted) { w.ChargeWay = Page }, "charged by"},
+		"another module":   {func(w *Wanted) { w.Modules = []string{"QR", "PDF417"} }, "PDF417"},
+		"no module":        {func(w *Wanted) { w.Modules = nil }, ""},
+	}
+	for name, test := range tests {
+		w, wanted := newGrantWorld(t), *grantWanted
+		test.change(&wanted)
+		g, err := w.proof.Verify(w.signed(2), grantClient, &wanted, ring)
+		switch {
+		case test.says == "" && err != nil:
+			t.Errorf("%s: %v", name, err)
+		case test.says != "" && (!errors.Is(err, ErrGrant) || !strings.Contains(err.Error(), test.says) || g != nil):
+			t.Errorf("%s: %v, want an error with %q", name, err, test.says)
+		}
+	}
+	w := newGrantWorld(t)
+	w.resign(t, func(f *File) {
+		f.Items[0].Versions, f.Items[0].Edition, f.Items[0].Deployment, f.Items[0].Modules = nil, "", "", nil
+	})
+	if _, err := w.proof.Verify(w.signed(2), grantClient, &Wanted{Product: "barcode-reader", Version: 3, Edition: "x", Deployment: "y", Modules: []string{"any"}}, ring); err != nil {
+		t.Errorf("an item that permits any: %v", err)
 	}
 }
 

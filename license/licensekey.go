@@ -200,7 +200,7 @@ func parseKeyBody(body []byte) (LicenseKey, error) {
 		k.Password = d.string8("password")
 	}
 	var keys [][32]byte
-	for range d.u8("handshake keys") {
+	for n := d.u8("handshake keys"); n > 0 && d.fault == nil; n-- {
 		keys = append(keys, d.array32("handshake keys"))
 	}
 	for range d.u8("addresses") {

@@ -36,7 +36,7 @@ func TestGrantVectors(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := w.proof.Verify(w.signed(2), grantClient, ringOf(t, acmeKey())); err != nil {
+	if _, err := w.proof.Verify(w.signed(2), grantClient, grantWanted, ringOf(t, acmeKey())); err != nil {
 		t.Fatal(err)
 	}
 	uuid := w.proof.Server.UUID()

@@ -34,7 +34,7 @@ func (r *runner) verify(d *device, through string, a *protocol.Answer) (*license
 			return nil, err
 		}
 	}
-	g, err := proof.Verify(a.Grant, d.uuid, ring)
+	g, err := proof.Verify(a.Grant, d.uuid, wanted(&d.asks), ring)
 	switch {
 	case err != nil:
 		return nil, err
@@ -43,6 +43,17 @@ func (r *runner) verify(d *device, through string, a *protocol.Answer) (*license
 	}
 	d.modules = g.Modules
 	return g, nil
+}
+
+// wanted is what a check-in asks for, as its device verifies the grant.
+func wanted(in *protocol.CheckIn) *license.Wanted {
+	w := &license.Wanted{
+		Product: string(in.Product), Version: in.Version, Edition: string(in.Edition), Deployment: string(in.Deployment), ChargeWay: license.ChargeWay(in.ChargeWay),
+	}
+	for _, m := range in.Modules {
+		w.Modules = append(w.Modules, string(m))
+	}
+	return w
 }
 
 // compare holds an answer against what a statement expects; nothing expected is

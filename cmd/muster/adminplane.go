@@ -90,8 +90,17 @@ func (p *program) openAdmin() error {
 			return err
 		}
 	}
+	secure, err := p.adminTLS()
+	if err != nil {
+		l.Close()
+		return err
+	}
 	p.admin.listener = l
-	p.url = "http://" + reachable(l.Addr().String())
+	scheme := "http://"
+	if secure != nil {
+		scheme = "https://"
+	}
+	p.url = scheme + reachable(l.Addr().String())
 	if err := storage.WriteFile(p.path(urlFile), []byte(p.url+"\n"), 0o600); err != nil {
 		l.Close()
 		return err
@@ -104,8 +113,13 @@ func (p *program) openAdmin() error {
 	}
 	p.admin.http.RegisterOnShutdown(api.EndEvents)
 	limited := netutil.LimitListener(l, adminConnectionsMax)
+	serve := p.admin.http.Serve
+	if secure != nil {
+		p.admin.http.TLSConfig = secure
+		serve = func(l net.Listener) error { return p.admin.http.ServeTLS(l, "", "") }
+	}
 	go func() {
-		if err := p.admin.http.Serve(limited); !errors.Is(err, http.ErrServerClosed) {
+		if err := serve(limited); !errors.Is(err, http.ErrServerClosed) {
 			p.log.Error("the admin API ended; devices are served on", "error", err)
 		}
 	}()

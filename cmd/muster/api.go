@@ -18,6 +18,7 @@ import (
 // apiFlags are the flags that all commands share which talk to a running server.
 type apiFlags struct {
 	url, token, data string
+	ca               string
 	json             bool
 }
 
@@ -29,12 +30,14 @@ func addAPICommands(root *cobra.Command) {
 	f := root.PersistentFlags()
 	f.StringVar(&a.url, "url", "", "admin API of the server (MUSTER_URL; default: what a server left in its data directory)")
 	f.StringVar(&a.token, "token", "", "token for the admin API (MUSTER_TOKEN; default: the machine's own, from the data directory)")
+	f.StringVar(&a.ca, "ca", "", "certificate that the admin API's is trusted by, PEM (MUSTER_CA; default: the system's, and that in the data directory)")
 	f.StringVar(&a.data, "data", dataDefault, "data directory of a server on this machine (MUSTER_DATA)")
 	f.BoolVar(&a.json, "json", false, "print the API's answer as it is")
 	root.AddCommand(
 		a.importCommand(), a.licenseCommands(), a.itemCommands(), a.projectCommands(), a.deviceCommands(), a.keyCommand(),
 		a.statusCommand(), a.tokenCommands(), a.vendorKeyCommands(), a.addressCommands(), a.ticketCommands(),
 		a.accountCommands(), a.sessionCommands(), a.resetAdminCommand(), a.auditCommands(),
+		a.statisticsCommand(), a.recordsCommand(),
 	)
 }
 
@@ -94,8 +97,17 @@ func (a *apiFlags) connect(cmd *cobra.Command) (*apiClient, error) {
 	if env := os.Getenv("MUSTER_DATA"); env != "" && !cmd.Flags().Changed("data") {
 		data = env
 	}
-	client := &apiClient{base: base, token: token}
+	client := &apiClient{base: base, token: token, http: apiHTTP}
 	var err error
+	ca := cmp.Or(a.ca, os.Getenv("MUSTER_CA"))
+	if own := filepath.Join(data, certFile); ca == "" && base == "" && exists(own) {
+		ca = own
+	}
+	if ca != "" {
+		if client.http, err = trusting(ca); err != nil {
+			return nil, err
+		}
+	}
 	if base == "" {
 		if client.base, err = readServerFile(data, urlFile); err != nil {
 			return nil, err
@@ -111,6 +123,8 @@ func (a *apiFlags) connect(cmd *cobra.Command) (*apiClient, error) {
 	}
 	return client, client.check()
 }
+
+func exists(path string) bool { _, err := os.Stat(path); return err == nil }
 
 // readServerFile reads what a server left in its data directory for its own machine.
 func readServerFile(data, name string) (string, error) {

@@ -312,7 +312,7 @@ func TestAPIOtherServer(t *testing.T) {
 func TestAPICanceled(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	c := &apiClient{base: "http://127.0.0.1:1"}
+	c := &apiClient{base: "http://127.0.0.1:1", http: apiHTTP}
 	if err := c.send(ctx, http.MethodGet, "/", "", nil, nil); err == nil || !strings.Contains(err.Error(), "canceled") {
 		t.Errorf("error %v", err)
 	}

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/url"
-	"strconv"
 
 	"github.com/spf13/cobra"
 
@@ -17,17 +15,9 @@ import (
 const auditMax = 1 << 30
 
 func (a *apiFlags) auditCommands() *cobra.Command {
-	var before, limit uint64
 	list := a.command("list", "Show who changed what, newest first", cobra.NoArgs, func(s *session, _ []string) error {
-		q := url.Values{}
-		if before > 0 {
-			q.Set("before", strconv.FormatUint(before, 10))
-		}
-		if limit > 0 {
-			q.Set("limit", strconv.FormatUint(limit, 10))
-		}
 		var page admin.AuditPage
-		if err := s.call(http.MethodGet, apiPath("audit")+"?"+q.Encode(), nil, &page); err != nil {
+		if err := s.call(http.MethodGet, apiPath("audit")+queryOf(s.cmd, "before", "limit"), nil, &page); err != nil {
 			return err
 		}
 		return s.show(func(t *table) {
@@ -40,14 +30,10 @@ func (a *apiFlags) auditCommands() *cobra.Command {
 			}
 		})
 	})
-	list.Flags().Uint64Var(&before, "before", 0, "only entries below this number")
-	list.Flags().Uint64Var(&limit, "limit", 0, "how many at most (default 100)")
+	list.Flags().Uint64("before", 0, "only entries below this number")
+	list.Flags().Uint64("limit", 100, "how many at most")
 	export := a.command("export", "Print the whole audit, oldest first, one entry a line", cobra.NoArgs, func(s *session, _ []string) error {
-		if err := s.call(http.MethodGet, apiPath("audit", "export"), nil, nil); err != nil {
-			return err
-		}
-		_, err := s.out.Write(s.raw)
-		return err
+		return s.printed(apiPath("audit", "export"))
 	})
 	return group("audit", "Look at, export and verify who changed what", list, export, auditVerifyCommand())
 }

@@ -3,12 +3,15 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"net/url"
+	"os"
 	"strings"
 	"syscall"
 	"time"
@@ -20,6 +23,7 @@ import (
 type apiClient struct {
 	base   string // without a slash at the end
 	token  string
+	http   *http.Client
 	source string // file that base was read from, "" if it was given
 	raw    []byte // the last answer
 }
@@ -33,6 +37,27 @@ const (
 var apiHTTP = &http.Client{
 	Timeout:       apiTimeout,
 	CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+}
+
+// trusting is apiHTTP for a server whose certificate is, or was signed by, one in
+// a file.
+func trusting(path string) (*http.Client, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		roots = x509.NewCertPool() // a system without
+	}
+	if !roots.AppendCertsFromPEM(text) {
+		return nil, usageError("%s: expected a certificate in PEM form", path)
+	}
+	client := *apiHTTP
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	client.Transport = transport
+	return &client, nil
 }
 
 // apiPath is a path below /api/v1; the parts are escaped.
@@ -73,7 +98,7 @@ func (c *apiClient) send(ctx context.Context, method, path, contentType string, 
 	if contentType != "" {
 		r.Header.Set("Content-Type", contentType)
 	}
-	answer, err := apiHTTP.Do(r)
+	answer, err := c.http.Do(r)
 	if err != nil {
 		return c.unreachable(err)
 	}
@@ -107,6 +132,9 @@ func (c *apiClient) unreachable(err error) error {
 	}
 	if inner := (*url.Error)(nil); errors.As(err, &inner) {
 		err = inner.Err
+	}
+	if unknown := (*tls.CertificateVerificationError)(nil); errors.As(err, &unknown) {
+		return fmt.Errorf("the certificate of %s is not trusted: %w; give the one that it is trusted by with --ca, such as a copy of %s from the server's data directory", where, unknown.Err, certFile)
 	}
 	return fmt.Errorf("no answer from %s: %w", where, err)
 }

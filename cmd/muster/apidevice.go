@@ -17,7 +17,10 @@ func (a *apiFlags) deviceCommands() *cobra.Command {
 	free := a.command("free-seat UUID LICENSE/ITEM", "Free a device's seat by hand, as often as the item allows", cobra.ExactArgs(2), func(s *session, args []string) error {
 		return s.device(http.MethodPost, args[0], "free-seat", &admin.SeatToFree{Item: args[1]})
 	})
-	return group("device", "Look at and act on single devices, by client UUID", show,
+	history := a.command("history UUID", "Show what the latest records say of a device", cobra.ExactArgs(1), func(s *session, args []string) error {
+		return s.records(apiPath("devices", args[0], "history"))
+	})
+	return group("device", "Look at and act on single devices, by client UUID", a.findDevicesCommand(), show, history,
 		a.deviceCommand("block", "Refuse a device (error 161), such as a stolen laptop"),
 		a.deviceCommand("unblock", "Serve a blocked device again"),
 		a.deviceCommand("clear-clone", "Serve a device again that was found to be a clone (error 151)"),

@@ -25,7 +25,11 @@ func openFile(path string) (*os.File, error) {
 
 func (a *apiFlags) importCommand() *cobra.Command {
 	var project, newProject string
+	var preview bool
 	cmd := a.command("import FILE|-", "Import a license file, or a newer revision of one", cobra.ExactArgs(1), func(s *session, args []string) error {
+		if preview {
+			return s.previewFile(args[0])
+		}
 		target := url.Values{}
 		switch changed := s.cmd.Flags().Changed; {
 		case changed("project") && changed("new-project"):
@@ -38,9 +42,45 @@ func (a *apiFlags) importCommand() *cobra.Command {
 		}
 		return s.importFile(args[0], target)
 	})
+	cmd.Flags().BoolVar(&preview, "preview", false, "say what the import would do, and do nothing")
 	cmd.Flags().StringVar(&project, "project", "", "id of the project to which new items are appended")
 	cmd.Flags().StringVar(&newProject, "new-project", "", "name of a project to make for them (default: one named after the license)")
 	return cmd
+}
+
+// previewFile says what an import would do [IMP-1].
+func (s *session) previewFile(path string) error {
+	text, err := s.readInput(path, license.FileSizeMax)
+	if err != nil {
+		return err
+	}
+	var p admin.ImportPreview
+	if err := s.post(apiPath("license-file-preview"), text, &p); err != nil {
+		return err
+	}
+	return s.show(func(t *table) {
+		l := &p.LicenseFile
+		outcome := map[string]string{"imported": "is new here", "updated": "is a newer revision", "unchanged": "is here already"}[p.Outcome]
+		t.line("license %s (%s) of %s, organization %s, revision %d %s", l.LicenseID, l.Alias, l.Vendor, l.OrganizationID, l.Revision, outcome)
+		t.row("ITEM", "STATE", "PRODUCT", "CHARGE WAY", "QUOTA", "EXPIRY", "CHANGES")
+		for _, i := range p.Items {
+			t.row(i.Name, i.State, i.Product, i.ChargeWay, i.Quota, i.Expiry, previewChanges(&i))
+		}
+		for _, name := range p.Removed {
+			t.row(name, "removed: devices get 113")
+		}
+		t.line("nothing was imported")
+	})
+}
+
+func previewChanges(i *admin.PreviewItem) (changes []string) {
+	if i.New {
+		return []string{"new"}
+	}
+	for _, c := range i.Changes {
+		changes = append(changes, fmt.Sprintf("%s %s -> %s", c.Field, c.Before, c.After))
+	}
+	return changes
 }
 
 func (s *session) importFile(path string, target url.Values) error {

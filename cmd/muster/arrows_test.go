@@ -25,6 +25,7 @@ var arrows = map[string][]string{
 	"engine/server":           {"datagram", "engine", "protocol"},
 	"storage":                 {"engine", "license", "machine", "storage/journal"},
 	"client":                  {"protocol", "license", "machine"},
+	"client/spool":            {"client", "protocol", "license"},
 	"admin":                   {"engine", "license"},
 	"admin/portal":            {"admin"},
 	"bench":                   {"client", "datagram", "protocol", "license"},
@@ -32,7 +33,7 @@ var arrows = map[string][]string{
 	"bench/attack":            {"bench", "client", "protocol", "license"},
 	"sim": {
 		"protocol", "license", "machine", "datagram", "storage/journal", "storage/journal/simdisk", "storage",
-		"engine", "engine/server", "client", "admin", "bench", "bench/peer",
+		"engine", "engine/server", "client", "client/spool", "admin", "bench", "bench/peer",
 	},
 }
 

@@ -28,6 +28,9 @@ type serveConfig struct {
 	Listen         string
 	Admin          string
 	AdminHosts     []string
+	AdminTLS       bool
+	AdminCert      string
+	AdminKey       string
 	VendorKeys     []string
 	Binding        string
 	Loops          int
@@ -48,6 +51,9 @@ func (c *serveConfig) flags(f *pflag.FlagSet) {
 	f.StringVar(&c.Listen, "listen", ":4808", "address for devices (TCP)")
 	f.StringVar(&c.Admin, "admin", "127.0.0.1:48080", "address of the admin API")
 	f.StringSliceVar(&c.AdminHosts, "admin-host", nil, "name under which the admin API is reached, beside loopback names and IP addresses")
+	f.BoolVar(&c.AdminTLS, "admin-tls", false, "serve the admin API under TLS, with a certificate that the server makes for itself unless --admin-cert is given")
+	f.StringVar(&c.AdminCert, "admin-cert", "", "file with the certificate of the admin API and its chain, PEM; read anew when it changes")
+	f.StringVar(&c.AdminKey, "admin-key", "", "file with its private key, PEM")
 	f.StringSliceVar(&c.VendorKeys, "vendor-key", nil, "file with a vendor's public key to trust; may be given several times")
 	f.StringVar(&c.Binding, "binding", "hardware", "how a new server is bound: hardware, or key for containers and clusters")
 	f.IntVar(&c.Loops, "loops", server.LoopsDefault(), "event loops for devices")
@@ -139,6 +145,9 @@ func (c *serveConfig) check() (faults []error) {
 		if _, _, err := net.SplitHostPort(addr); err != nil {
 			fault("%s %q: expected host:port, such as 127.0.0.1:4808 or :4808", name, addr)
 		}
+	}
+	if (c.AdminCert == "") != (c.AdminKey == "") {
+		fault("--admin-cert and --admin-key: give both or neither")
 	}
 	if c.Data == "" {
 		fault("--data: expected a directory")

@@ -36,6 +36,8 @@ type program struct {
 	admin    adminPlane
 	url      string     // of the admin API
 	failed   chan error // the server can't go on
+	// fingerprint is that of the admin API's certificate, "" without TLS.
+	fingerprint string
 }
 
 // start brings a server up; when it returns, devices are served. The device
@@ -189,6 +191,9 @@ func (p *program) announce(w io.Writer) {
 	fmt.Fprintf(w, "  server UUID   %s (%s binding)\n", p.identity.Public.UUID(), p.identity.Public.Mode)
 	fmt.Fprintf(w, "  devices       %s\n", p.front.Addr())
 	fmt.Fprintf(w, "  admin API     %s\n", p.url)
+	if p.fingerprint != "" {
+		fmt.Fprintf(w, "  certificate   SHA-256 %s\n", p.fingerprint)
+	}
 	fmt.Fprintf(w, "  data          %s\n", p.config.Data)
 	if len(p.store.Core.Catalog().VendorKeys) == 0 && len(p.config.VendorKeys) == 0 {
 		fmt.Fprintf(w, "  no vendor key is trusted yet, so no license can be imported:\n    muster vendor-key add FILE.pub\n")

@@ -6,15 +6,25 @@ import (
 	"testing"
 )
 
-// Within runs f and fails when it allocates more than limit bytes. Other
-// goroutines of the test count too.
+// Within runs f and fails when it allocates more than limit bytes. What other
+// goroutines allocate meanwhile counts too, so f is run again before that is
+// believed: it must do the same each time.
 func Within(t testing.TB, limit int, f func()) {
 	t.Helper()
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	f()
-	runtime.ReadMemStats(&after)
-	if got := after.TotalAlloc - before.TotalAlloc; got > uint64(limit) {
-		t.Fatalf("%d bytes were allocated, at most %d are allowed", got, limit)
+	const tries = 5
+	var least uint64
+	for i := range tries {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		f()
+		runtime.ReadMemStats(&after)
+		got := after.TotalAlloc - before.TotalAlloc
+		if got <= uint64(limit) {
+			return
+		}
+		if i == 0 || got < least {
+			least = got
+		}
 	}
+	t.Fatalf("%d bytes were allocated, at most %d are allowed", least, limit)
 }
