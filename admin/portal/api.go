@@ -140,6 +140,16 @@ func kindOf(err error) string {
 	return ""
 }
 
+// problemIn is the API's answer to what was asked for wrongly, nil for any other
+// error.
+func problemIn(err error) *admin.Problem {
+	var p *admin.Problem
+	if errors.As(err, &p) && (p.Status == http.StatusBadRequest || p.Status == http.StatusNotFound || p.Status == http.StatusUnprocessableEntity) {
+		return p
+	}
+	return nil
+}
+
 // at joins the parts of a path, each escaped.
 func at(parts ...string) string {
 	for i := range parts {

@@ -35,8 +35,8 @@ func attentions(server *admin.Server, rows []itemRow, denials admin.Statistics, 
 		list = append(list, validity(r, now)...)
 		list = append(list, fullness(r)...)
 	}
-	for _, warning := range server.Addresses.Warnings {
-		list = append(list, attention{"near", "Devices may not reach this server", strings.TrimSuffix(warning, " (muster address set tcp://host:port)"), "projects"})
+	for _, warning := range forPortal(server.Addresses.Warnings) {
+		list = append(list, attention{"near", "Devices may not reach this server", warning, "projects"})
 	}
 	list = append(list, denied(denials)...)
 	rank := map[string]int{"bad": 0, "near": 1, "idle": 2}

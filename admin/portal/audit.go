@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"slices"
 	"strings"
 
 	"muster/admin"
@@ -21,9 +22,15 @@ type auditPage struct {
 // auditRow is one entry in words.
 type auditRow struct {
 	admin.AuditEntry
-	Did   string
+	Did   string // in words
 	Link  string // to what was changed, if there is a page of it
 	Lines []diffLine
+}
+
+// Long says whether the entry is of something new that has many fields: they are
+// folded.
+func (r *auditRow) Long() bool {
+	return len(r.Lines) > 5 && !slices.ContainsFunc(r.Lines, func(l diffLine) bool { return l.Before != "" })
 }
 
 // deeds are what entries tell of, in words.

@@ -37,19 +37,22 @@ func chartOf(s *admin.Statistics) *chart {
 	return c
 }
 
+// measureNames are the measures that are not split.
+var measureNames = map[string]string{
+	"devices": "Devices", "new-devices": "New devices", "concurrency": "At the same time", "authorizations": "Authorizations",
+}
+
 // lineName is a series' name as people read it.
 func lineName(measure string, line *admin.DataLine) string {
 	switch {
 	case measure == "denials":
 		return line.Name + " " + line.Text
-	case line.Name == "(none)":
+	case measure == "uses" && line.Name == "(none)":
 		return "no module"
-	case line.Name == measure:
-		return map[string]string{
-			"devices": "Devices", "new-devices": "New devices", "concurrency": "At the same time", "authorizations": "Authorizations",
-		}[measure]
+	case measure == "uses":
+		return line.Name
 	}
-	return line.Name
+	return measureNames[line.Name]
 }
 
 // JSON is the chart as the script reads it.

@@ -14,7 +14,7 @@ func functions() template.FuncMap {
 	return template.FuncMap{
 		"asset": kept().address, "icon": kept().icon,
 		"number": number, "day": day, "moment": moment, "iso": iso, "length": length, "plural": plural,
-		"at": at, "itemPath": itemPath, "query": url.QueryEscape, "statisticsOf": func(project, item string) string { return asked("project", project, "item", item) }, "join": strings.Join, "list": func(words ...string) []string { return words },
+		"at": at, "itemPath": itemPath, "query": url.QueryEscape, "recordsOf": recordsOf, "statisticsOf": func(project, item string) string { return asked("project", project, "item", item) }, "join": strings.Join, "list": func(words ...string) []string { return words },
 		"default":   func(otherwise, text string) string { return cmp.Or(text, otherwise) },
 		"signature": func(hash string) string { return hash[:min(len(hash), 12)] },
 	}
@@ -30,8 +30,8 @@ func number(n any) string {
 }
 
 // plural is a number with its word: "1 device", "2 devices".
-func plural(n int, one, more string) string {
-	if n == 1 {
+func plural(n any, one, more string) string {
+	if fmt.Sprint(n) == "1" {
 		return "1 " + one
 	}
 	return number(n) + " " + more
@@ -64,9 +64,9 @@ func length(seconds int64) string {
 		if n == 0 && u.seconds > 1 {
 			continue
 		}
-		text := plural(int(n), u.one, u.more)
+		text := plural(n, u.one, u.more)
 		if rest := seconds % u.seconds; n < 3 && i < 2 && rest >= units[i+1].seconds {
-			text += " " + plural(int(rest/units[i+1].seconds), units[i+1].one, units[i+1].more)
+			text += " " + plural(rest/units[i+1].seconds, units[i+1].one, units[i+1].more)
 		}
 		return text
 	}
@@ -92,17 +92,17 @@ func (p *page) Ago(t time.Time) string {
 func rough(seconds int64) string {
 	switch {
 	case seconds >= 2*365*86400:
-		return plural(int(seconds/(365*86400)), "year", "years")
+		return plural(seconds/(365*86400), "year", "years")
 	case seconds >= 90*86400:
-		return plural(int(seconds/(30*86400)), "month", "months")
+		return plural(seconds/(30*86400), "month", "months")
 	case seconds >= 2*86400:
-		return plural(int(seconds/86400), "day", "days")
+		return plural(seconds/86400, "day", "days")
 	case seconds >= 2*3600:
-		return plural(int(seconds/3600), "hour", "hours")
+		return plural(seconds/3600, "hour", "hours")
 	case seconds >= 60:
-		return plural(int(seconds/60), "minute", "minutes")
+		return plural(seconds/60, "minute", "minutes")
 	}
-	return plural(int(seconds), "second", "seconds")
+	return plural(seconds, "second", "seconds")
 }
 
 // Since is how long a time has lasted.

@@ -46,7 +46,8 @@ type route struct {
 
 func (p *Portal) routes() []route {
 	return slices.Concat(
-		p.enterRoutes(), p.homeRoutes(), p.itemRoutes(), p.importRoutes(), p.projectRoutes(), p.auditRoutes(),
+		p.enterRoutes(), p.homeRoutes(), p.itemRoutes(), p.importRoutes(), p.projectRoutes(), p.statisticRoutes(),
+		p.deviceRoutes(), p.auditRoutes(), p.securityRoutes(),
 	)
 }
 

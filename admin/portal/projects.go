@@ -34,6 +34,8 @@ type projectsPage struct {
 	Any           bool
 	Organizations []string // for a new project
 	Addresses     admin.Addresses
+	Warnings      []string // of the addresses
+	Set           string   // the addresses that were set, one a line
 }
 
 // projectRow is a project with what is to be said of its items.
@@ -58,6 +60,10 @@ func showProjects(x *exchange) error {
 		return err
 	}
 	data := projectsPage{Search: strings.TrimSpace(x.r.URL.Query().Get("search")), Any: len(list.Projects) > 0, Addresses: server.Addresses}
+	data.Warnings = forPortal(server.Addresses.Warnings)
+	if !server.Addresses.Default {
+		data.Set = strings.Join(server.Addresses.Addresses, "\n")
+	}
 	for _, item := range items {
 		if id := item.OrganizationID; id != "" && !slices.Contains(data.Organizations, id) {
 			data.Organizations = append(data.Organizations, id)

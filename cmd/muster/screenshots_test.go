@@ -16,6 +16,8 @@ var screenshots = flag.String("screenshots", "", "directory for screenshots of e
 func (s *showcase) shots() map[string]string {
 	return map[string]string{
 		"home": "", "items": "items", "item": "items/100001/readers", "import": "items/import", "projects": "projects", "project": "projects/" + s.projects[0],
+		"statistics": "statistics", "concurrency": "statistics?measure=concurrency&item=100001/floor", "day": "statistics/day?project=" + s.projects[0], "audit": "audit",
+		"devices": "devices?state=held", "security": "security",
 	}
 }
 
@@ -30,6 +32,7 @@ func TestScreenshots(t *testing.T) {
 	for _, theme := range []string{"light", "dark"} {
 		b.theme(theme)
 		for name, path := range s.shots() {
+			b.do(chromedp.EmulateViewport(1280, 900))
 			b.open(path)
 			b.shoot(filepath.Join(*screenshots, name+"-"+theme+".png"))
 		}
@@ -51,7 +54,9 @@ func (b *browser) theme(theme string) {
 func (b *browser) shoot(path string) {
 	b.t.Helper()
 	eval[bool](b, `document.fonts.ready.then(() => new Promise((shown) => requestAnimationFrame(() => shown(true))))`)
-	if err := os.WriteFile(path, result(b, chromedp.FullScreenshot(100)), 0o644); err != nil {
+	height := eval[int64](b, `Math.max(document.querySelector(".main").scrollHeight, 760)`)
+	b.do(chromedp.EmulateViewport(1280, height))
+	if err := os.WriteFile(path, result(b, chromedp.CaptureScreenshot()), 0o644); err != nil {
 		b.t.Fatal(err)
 	}
 }

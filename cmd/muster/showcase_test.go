@@ -102,7 +102,7 @@ func (w *world) send(method, path, contentType string, body []byte, out any) {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	c := &apiClient{base: w.p.url, token: token}
+	c := &apiClient{base: w.p.url, token: token, http: apiHTTP}
 	if err := c.send(w.t.Context(), method, "/api/v1/"+path, contentType, body, out); err != nil {
 		w.t.Fatal(err)
 	}

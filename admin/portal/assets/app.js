@@ -178,7 +178,7 @@
         x: { range: (_, min, max) => [min - step * 0.6, max + step * 0.6] },
         y: { range: (_, __, max) => [0, Math.max(max || 0, chart.quota || 0, 1) * 1.08] },
       },
-      axes: [{ ...axis, grid: { show: false }, values: (_, at) => at.map((t) => stamp(t, chart.grain, chart.times.length)) },
+      axes: [{ ...axis, size: 34, grid: { show: false }, values: (_, at) => at.map((t) => stamp(t, chart.grain, chart.times.length)) },
         { ...axis, size: 58, values: (_, at) => at.map((n) => (Number.isInteger(n) ? short(n) : "")) }],
       series: [{ value: (_, t) => (t == null ? "–" : stamp(t, chart.grain, 0)) }, ...(bars ? series.toReversed() : series)],
       hooks: { draw: [(u) => quotaLine(u, chart.quota)] },
@@ -188,7 +188,8 @@
   // stamp is a time in UTC: on an axis as short as its place allows, in a legend whole.
   const stamp = (t, grain, points) => {
     const iso = new Date(t * 1e3).toISOString();
-    if (grain === "day") return points ? iso.slice(5, 10) : iso.slice(0, 10);
+    if (grain === "day" && points) return new Date(t * 1e3).toLocaleDateString("en", { month: "short", day: "numeric", timeZone: "UTC" });
+    if (grain === "day") return iso.slice(0, 10);
     return points ? iso.slice(11, 16) : iso.slice(0, 16).replace("T", " ");
   };
 
