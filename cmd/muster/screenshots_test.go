@@ -17,7 +17,7 @@ func (s *showcase) shots() map[string]string {
 	return map[string]string{
 		"home": "", "items": "items", "item": "items/100001/readers", "import": "items/import", "projects": "projects", "project": "projects/" + s.projects[0],
 		"statistics": "statistics", "concurrency": "statistics?measure=concurrency&item=100001/floor", "day": "statistics/day?project=" + s.projects[0], "audit": "audit",
-		"devices": "devices?state=held", "security": "security",
+		"devices": "devices?item=100001/floor", "device": "devices/" + s.device1, "security": "security",
 	}
 }
 

@@ -21,6 +21,7 @@ import (
 type showcase struct {
 	*world
 	projects []string
+	device1  string // client UUID of the first device
 }
 
 const showcasePassword = "muster the devices"
@@ -163,6 +164,9 @@ func (s *showcase) device(key string, use client.Use, way license.ChargeWay, num
 	s.t.Helper()
 	use.ChargeWay = way
 	c := s.client(key, client.State{})
+	if s.device1 == "" {
+		s.device1 = c.State().UUID.String()
+	}
 	if _, err := c.CheckIn(context.Background(), use); err != nil {
 		s.t.Fatal(fmt.Errorf("%s: %w", way, err))
 	}
