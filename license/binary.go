@@ -3,6 +3,7 @@ package license
 import (
 	"encoding/binary"
 	"fmt"
+	"iter"
 )
 
 // The binary forms of this package are big-endian. A string8 is its length (u8) and then its bytes; a list is the number
@@ -25,6 +26,15 @@ func appendString8(dst []byte, s string) []byte {
 type decoder struct {
 	rest  []byte
 	fault *Error
+}
+
+// times yields as often as the next byte says, and no further once something is
+// wrong: a number may promise more than there is.
+func (d *decoder) times(field string) iter.Seq[struct{}] {
+	return func(yield func(struct{}) bool) {
+		for n := d.u8(field); n > 0 && d.fault == nil && yield(struct{}{}); n-- {
+		}
+	}
 }
 
 func (d *decoder) fail(field, format string, args ...any) {

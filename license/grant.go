@@ -92,10 +92,7 @@ func ParseGrant(b []byte) (*Grant, error) {
 	g.Instances = r.u32()
 	g.Issued, g.ActiveUntil = int64(r.u64()), int64(r.u64())
 	g.BootClock = r.u64()
-	for range r.u8() {
-		if r.bad {
-			break
-		}
+	for n := r.u8(); n > 0 && !r.bad; n-- {
 		g.Modules = append(g.Modules, GrantModule{r.u16(), r.short()})
 	}
 	if r.bad || len(r.b) != 0 {
@@ -286,7 +283,7 @@ func (p *Proof) openSigned(signed []byte) (leaf []byte, err error) {
 	batch := Batch{Server: p.Server.UUID(), Index: r.u64(), Previous: r.hash(), Size: r.u32()}
 	number := r.u32()
 	path := make([]Hash, 0, 12)
-	for range r.u8() {
+	for n := r.u8(); n > 0 && !r.bad; n-- {
 		path = append(path, r.hash())
 	}
 	signature := r.take(ed25519.SignatureSize)

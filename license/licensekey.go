@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -154,6 +155,9 @@ func ParseLicenseKey(s string) (LicenseKey, error) {
 	if len(s) > licenseKeyMax {
 		return LicenseKey{}, fault(TooLarge, "license key", "it has %d characters; the limit is %d", len(s), licenseKeyMax)
 	}
+	if strings.ContainsFunc(s, func(r rune) bool { return r > unicode.MaxASCII }) {
+		return LicenseKey{}, notOurs("")
+	}
 	s = strings.ToLower(strings.TrimSpace(s))
 	digits, ok := strings.CutPrefix(s, licenseKeyHead)
 	if !ok {
@@ -200,10 +204,10 @@ func parseKeyBody(body []byte) (LicenseKey, error) {
 		k.Password = d.string8("password")
 	}
 	var keys [][32]byte
-	for n := d.u8("handshake keys"); n > 0 && d.fault == nil; n-- {
+	for range d.times("handshake keys") {
 		keys = append(keys, d.array32("handshake keys"))
 	}
-	for range d.u8("addresses") {
+	for range d.times("addresses") {
 		transport, key := d.u8("addresses"), int(d.u8("addresses"))
 		a := Address{HostPort: d.string8("addresses"), Standby: transport&addressStandby != 0}
 		number := int(transport &^ addressStandby)

@@ -87,12 +87,12 @@ func parseLicenseTerms(data []byte) (LicenseTerms, error) {
 	d := decoder{rest: data}
 	d.version(termsVersion)
 	t := LicenseTerms{LicenseID: d.string8("license id"), Revision: d.u32("revision"), OrganizationID: d.string8("organization id")}
-	for range d.u8("servers") {
+	for range d.times("servers") {
 		var u UUID
 		copy(u[:], d.bytes("servers", len(u)))
 		t.ServerUUIDs = append(t.ServerUUIDs, u)
 	}
-	for range d.u8("bindings") {
+	for range d.times("bindings") {
 		b := Binding(d.u8("bindings"))
 		if b != BindKey && b != BindHardware {
 			d.fail("bindings", "%d is not a binding mode", uint8(b))
@@ -131,11 +131,11 @@ func parseItemTerms(data []byte) (ItemTerms, error) {
 	d := decoder{rest: data}
 	d.version(termsVersion)
 	t := ItemTerms{ID: d.string8("item id"), Product: d.string8("product")}
-	for range d.u8("versions") {
+	for range d.times("versions") {
 		t.Versions = append(t.Versions, d.u16("versions"))
 	}
 	t.Edition, t.Deployment = d.string8("edition"), d.string8("deployment")
-	for range d.u8("modules") {
+	for range d.times("modules") {
 		t.Modules = append(t.Modules, d.string8("modules"))
 	}
 	if t.ChargeWay = ChargeWay(d.u8("charge way")); !t.ChargeWay.valid() {

@@ -322,7 +322,8 @@ func TestUnreadAnswersAreBounded(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer c.Close()
-			c.SetDeadline(time.Now().Add(20 * time.Second)) // ends a failure
+			c.SetDeadline(time.Now().Add(time.Minute))  // ends a failure
+			_ = c.(*net.TCPConn).SetReadBuffer(4 << 10) // or the system takes megabytes before it is full
 			conns[i] = c
 		}
 		const rounds = 2000 // of about 20 KiB: more than the system's buffers take
@@ -346,10 +347,10 @@ func TestUnreadAnswersAreBounded(t *testing.T) {
 	w.stop()
 	w.config.Guards.UnreadMax = 1 << 20
 	w.start()
-	if closed, most := flood(8); closed < 7 || most > 3<<19 || most == 0 {
-		t.Errorf("%d of 8 peers that do not read were closed, with up to %d bytes together", closed, most)
+	if closed, most := flood(4); closed < 3 || most > 3<<19 {
+		t.Errorf("%d of 4 peers that do not read were closed, with up to %d bytes together", closed, most)
 	}
-	if slow := w.p.front.Stats.SlowReaders.Load(); slow < 7 {
+	if slow := w.p.front.Stats.SlowReaders.Load(); slow < 3 {
 		t.Errorf("%d counted as slow", slow)
 	}
 	for deadline := time.Now().Add(10 * time.Second); w.p.front.Stats.Outbound.Load() != 0; time.Sleep(time.Millisecond) {

@@ -194,15 +194,21 @@ type greeted struct {
 	granted bool   // a ticket is in it
 }
 
+// greetings are answers for connections of one event loop.
+type greetings []greeted
+
 // Run implements gnet.Runnable.
-func (g *greeted) Run(context.Context) error {
-	g.conn.hello = false
-	g.conn.known = g.conn.known || g.granted
-	if g.reply == nil {
-		g.conn.reject(protocol.RejectMalformed)
-		g.conn.close()
-		return nil
+func (list greetings) Run(context.Context) error {
+	for i := range list {
+		g := &list[i]
+		g.conn.hello = false
+		g.conn.known = g.conn.known || g.granted
+		if g.reply == nil {
+			g.conn.reject(protocol.RejectMalformed)
+			g.conn.close()
+			continue
+		}
+		g.conn.write(g.reply)
 	}
-	g.conn.write(g.reply)
 	return nil
 }

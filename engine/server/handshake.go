@@ -40,13 +40,31 @@ func (g *guesses) open(k guess, now int64, wrong bool) bool {
 	return b.has(g.limiter.burst)
 }
 
-// worker answers handshakes until the channel closes.
+// handshakesTogether is how many replies a worker gives back to an event loop at
+// once: waking it costs as much as a handshake.
+const handshakesTogether = 16
+
+// worker answers handshakes until the channel closes: those that wait, one after
+// the other, and then their loops get the replies.
 func (s *Server) worker() {
 	yieldToOthers()
 	for h := range s.handshakes {
-		g := &greeted{conn: h.conn}
-		g.reply, g.granted = s.greet(h.record, h.source)
-		_ = h.conn.loop.gnet.Execute(context.Background(), g) // an error: shutting down
+		replies := map[*loop]greetings{}
+		for n := 1; h != nil; n++ {
+			g := greeted{conn: h.conn}
+			g.reply, g.granted = s.greet(h.record, h.source)
+			replies[h.conn.loop] = append(replies[h.conn.loop], g)
+			h = nil
+			if n < handshakesTogether {
+				select {
+				case h = <-s.handshakes:
+				default:
+				}
+			}
+		}
+		for l, list := range replies {
+			_ = l.gnet.Execute(context.Background(), list) // an error: shutting down
+		}
 	}
 }
 
