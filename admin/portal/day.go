@@ -176,7 +176,7 @@ func devicesOf(reports []admin.Record) (list []dayDevice) {
 	return list[:min(len(list), dayRecords)]
 }
 
-// recordTable is a table of single records; Kinds: of several kinds.
+// recordTable is a table of single records; Kinds: of several kinds, of one device.
 type recordTable struct {
 	ID, Title string
 	Records   []admin.Record

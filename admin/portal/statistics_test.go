@@ -83,7 +83,7 @@ func TestDay(t *testing.T) { // [STAT-1] [STAT-4]
 		t.Error("the reports of a device are not added up")
 	}
 	g.lacks("2026-11-24</a>")
-	v.page("/statistics/day?day=2026-11-20").has("No report arrived", "2026-11-21")
+	v.page("/statistics/day?day=2026-11-20").has("No report arrived on this day", "2026-11-21")
 	g = v.page("/statistics/day?item=1001/scan")
 	g.has(deviceName(1))
 	g.lacks(deviceName(4))

@@ -168,7 +168,7 @@
     const series = chart.series.map((line, i) => ({
       label: line.name, stroke: colors[i % colors.length], width: bars ? 0 : 2, fill: bars ? colors[i % colors.length] : colors[i % colors.length] + "22",
       paths: bars ? uPlot.paths.bars({ size: [0.7, 44], radius: chart.series.length > 1 ? 0 : 0.15 }) : uPlot.paths.linear(),
-      points: { show: !bars && chart.times.length < 40, size: 5 }, value: (_, __, ___, at) => (at == null ? "–" : counted(line.values[at])),
+      points: { show: !bars && chart.times.length < 40, size: 5 }, value: (_, __, ___, at) => (at == null ? "" : counted(line.values[at])),
     }));
     return {
       width, height, tzDate: (t) => uPlot.tzDate(new Date(t * 1e3), "Etc/UTC"),
@@ -180,7 +180,7 @@
       },
       axes: [{ ...axis, size: 34, grid: { show: false }, values: (_, at) => at.map((t) => stamp(t, chart.grain, chart.times.length)) },
         { ...axis, size: 58, values: (_, at) => at.map((n) => (Number.isInteger(n) ? short(n) : "")) }],
-      series: [{ value: (_, t) => (t == null ? "–" : stamp(t, chart.grain, 0)) }, ...(bars ? series.toReversed() : series)],
+      series: [{ label: "", value: (_, t) => (t == null ? "" : stamp(t, chart.grain, 0)) }, ...(bars ? series.toReversed() : series)],
       hooks: { draw: [(u) => quotaLine(u, chart.quota)] },
     };
   };
