@@ -66,7 +66,7 @@ func (x *exchange) done(to, notice string, warnings ...string) error {
 
 func (x *exchange) setNotice(value string, maxAge int) {
 	http.SetCookie(x.w, &http.Cookie{
-		Name: noticeCookie, Value: value, Path: "/", MaxAge: maxAge, HttpOnly: true,
+		Name: noticeCookie, Value: value, Path: admin.CookiePath(x.r), MaxAge: maxAge, HttpOnly: true,
 		Secure: x.r.TLS != nil || x.r.Header.Get("X-Forwarded-Proto") == "https", SameSite: http.SameSiteStrictMode,
 	})
 }

@@ -13,11 +13,21 @@ import (
 func functions() template.FuncMap {
 	return template.FuncMap{
 		"asset": kept().address, "icon": kept().icon,
-		"number": number, "day": day, "moment": moment, "iso": iso, "length": length, "plural": plural,
+		"number": number, "day": day, "moment": moment, "iso": iso, "plural": plural,
 		"at": at, "itemPath": itemPath, "query": url.QueryEscape, "recordsOf": recordsOf, "statisticsOf": func(project, item string) string { return asked("project", project, "item", item) }, "join": strings.Join, "list": func(words ...string) []string { return words },
-		"default":   func(otherwise, text string) string { return cmp.Or(text, otherwise) },
-		"signature": func(hash string) string { return hash[:min(len(hash), 12)] },
+		"sentence": sentence, "default": func(otherwise, text string) string { return cmp.Or(text, otherwise) },
 	}
+}
+
+// sentence makes a sentence of a reason that the API gives.
+func sentence(text string) string {
+	if first, _, _ := strings.Cut(text, " "); text != "" && !strings.Contains(first, "://") {
+		text = strings.ToUpper(text[:1]) + text[1:]
+	}
+	if text != "" && !strings.ContainsAny(text[len(text)-1:], ".:!?") {
+		text += "."
+	}
+	return text
 }
 
 // number has commas between its thousands.

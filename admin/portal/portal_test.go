@@ -22,7 +22,7 @@ func TestFirstVisit(t *testing.T) {
 	if g.status != http.StatusForbidden {
 		t.Errorf("a wrong code: %d", g.status)
 	}
-	g.has("that is not the setup code", `value="wrong"`)
+	g.has("That is not the setup code", `value="wrong"`)
 	g.lacks(password)
 	b.now = b.now.Add(2e9) // the wait after a wrong code
 	g = v.post("/setup", "code", "open-sesame", "password", password, "again", "another")
@@ -52,7 +52,7 @@ func TestLogin(t *testing.T) {
 	if g.status != http.StatusForbidden {
 		t.Errorf("wrong password: %d", g.status)
 	}
-	g.has("that is not the name and password", `value="admin"`, `value="audit"`)
+	g.has("That is not the name and password", `value="admin"`, `value="audit"`)
 	if g := v.post("/login", "name", "admin", "password", password, "next", "audit?before=9"); g.header.Get("Location") != "./audit?before=9" {
 		t.Errorf("login leads to %q", g.header.Get("Location"))
 	}

@@ -154,7 +154,7 @@ func forPortal(warnings []string) (list []string) {
 		for _, command := range []string{" (muster address set tcp://host:port)", " (muster key PROJECT)"} {
 			w = strings.TrimSuffix(w, command)
 		}
-		list = append(list, strings.ToUpper(w[:1])+w[1:]+".")
+		list = append(list, sentence(w))
 	}
 	return list
 }

@@ -14,7 +14,7 @@ func TestOwnPassword(t *testing.T) { // [OPS-2]
 	v.page("/security").has("Your password", "Acme Inc")
 	v.page("/security").lacks("API tokens", "Accounts", "Ticket keys")
 	path := "/security/password"
-	v.post(path, "old", "wrong", "new", "battery staple", "again", "battery staple").has("that is not your present password", `id="own-old-error"`)
+	v.post(path, "old", "wrong", "new", "battery staple", "again", "battery staple").has("That is not your present password", `id="own-old-error"`)
 	v.post(path, "old", password, "new", "short", "again", "short").has("10 to 256 characters", `id="own-new-error"`)
 	v.post(path, "old", password, "new", "battery staple", "again", "another").has("The two passwords differ")
 	before := v.cookies[admin.SessionCookie]
@@ -40,7 +40,7 @@ func TestAccounts(t *testing.T) {
 	if g := v.post("/security/accounts/admin/remove"); g.status != http.StatusConflict {
 		t.Errorf("the last admin: %d", g.status)
 	} else {
-		g.has("there would be no admin")
+		g.has("There would be no admin")
 	}
 }
 
@@ -83,7 +83,7 @@ func TestVendorKeys(t *testing.T) { // [FILE-5]
 	if err != nil {
 		t.Fatal(err)
 	}
-	v.post("/security/vendor-keys", "key", "no key").has(`id="vendor-key-key-error"`, ">no key<")
+	v.post("/security/vendor-keys", "key", "no key").has(`id="vendor-key-key-error"`, "id=\"vendor-key-key\"")
 	key := strings.ReplaceAll(string(public), "\n", "\r\n") // as browsers send lines
 	v.done("/security/vendor-keys", "key", key).has("is trusted. License files")
 	v.done("/security/vendor-keys", "key", key).has("was trusted already")

@@ -61,8 +61,8 @@ func TestStatisticsShowWhatWasCounted(t *testing.T) {
 		t.Errorf("concurrency %+v", c)
 	}
 	v.page("/statistics?measure=uses&days=range&from=2026-11-23&to=2026-11-23").has(">30<")
-	v.page("/statistics?days=range&from=2026-11-24&to=2026-11-23").has("the period ends before it begins")
-	v.page("/statistics?item=1001/none").has("no item")
+	v.page("/statistics?days=range&from=2026-11-24&to=2026-11-23").has("The period ends before it begins")
+	v.page("/statistics?item=1001/none").has("No item")
 	b.uses(project, license.Domain, 4, 0)
 	v.page("/statistics?measure=denials&days=7").has("115 charge way")
 }

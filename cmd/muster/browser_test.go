@@ -162,7 +162,7 @@ func (b *browser) click(selector string) {
 // fill puts a text into a field, in place of what stands there.
 func (b *browser) fill(selector, text string) {
 	b.t.Helper()
-	b.do(chromedp.Clear(chromedp.CSS(selector)), chromedp.SendKeys(chromedp.CSS(selector), text))
+	b.do(chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`document.querySelector(%q).value = ""`, selector)), chromedp.SendKeys(chromedp.CSS(selector), text))
 }
 
 // sees waits until the page shows a text, over navigations.

@@ -38,7 +38,7 @@ func TestPortalFirstVisit(t *testing.T) {
 	}
 	b.expect("403", func() { // the console takes note of the status
 		set(strings.ToUpper(code))
-		b.sees("that is not the setup code")
+		b.sees("That is not the setup code")
 	})
 	if focus := eval[string](b, "document.activeElement.className"); !strings.Contains(focus, "refused") {
 		t.Errorf("the focus is on %q, not on what was wrong", focus)
@@ -180,7 +180,7 @@ func TestPortalViewer(t *testing.T) {
 		b.fill("#login-name", "eyes")
 		b.fill("#login-password", showcasePassword)
 		b.click("form[action=login] button")
-		b.sees("that is not the name and password")
+		b.sees("That is not the name and password")
 	})
 	b.logIn("eyes", "battery staple")
 	b.sees("Needs attention")

@@ -180,7 +180,7 @@
       },
       axes: [{ ...axis, size: 34, grid: { show: false }, values: (_, at) => at.map((t) => stamp(t, chart.grain, chart.times.length)) },
         { ...axis, size: 58, values: (_, at) => at.map((n) => (Number.isInteger(n) ? short(n) : "")) }],
-      series: [{ label: "", value: (_, t) => (t == null ? "" : stamp(t, chart.grain, 0)) }, ...(bars ? series.toReversed() : series)],
+      series: [{ label: " ", value: (_, t) => (t == null ? "" : stamp(t, chart.grain, 0)) }, ...(bars ? series.toReversed() : series)],
       hooks: { draw: [(u) => quotaLine(u, chart.quota)] },
     };
   };
@@ -208,7 +208,7 @@
     ctx.fillStyle = color("--bad");
     ctx.font = `${12 * devicePixelRatio}px Inter, sans-serif`;
     ctx.textAlign = "right";
-    ctx.fillText(`quota ${counted(quota)}`, bbox.left + bbox.width, y - 5 * devicePixelRatio);
+    ctx.fillText(`quota ${counted(quota)}`, bbox.left + bbox.width, y - 7 * devicePixelRatio);
     ctx.restore();
   };
 
