@@ -23,11 +23,7 @@ type LicenseKey struct {
 }
 
 func (a *Admin) showKey(w http.ResponseWriter, r *http.Request) error {
-	catalog, err := a.catalog()
-	if err != nil {
-		return err
-	}
-	p, err := projectOf(catalog, r.PathValue("id"))
+	catalog, p, err := a.project(r)
 	if err != nil {
 		return err
 	}

@@ -72,6 +72,16 @@ func projectOf(catalog *engine.Catalog, id string) (*engine.Project, error) {
 	return nil, refusal(http.StatusNotFound, "not-found", "no project %q; see the list of projects", id)
 }
 
+// project is the one that a path names, with the catalog it stands in.
+func (a *Admin) project(r *http.Request) (*engine.Catalog, *engine.Project, error) {
+	catalog, err := a.catalog()
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := projectOf(catalog, r.PathValue("id"))
+	return catalog, p, err
+}
+
 func (a *Admin) projectView(p *engine.Project, who caller) Project {
 	view := Project{
 		ID: p.ID, Name: p.Name, OrganizationID: p.Organization, Items: []string{}, DefaultOrder: !p.Custom,
@@ -116,11 +126,7 @@ func (a *Admin) listProjects(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (a *Admin) showProject(w http.ResponseWriter, r *http.Request) error {
-	catalog, err := a.catalog()
-	if err != nil {
-		return err
-	}
-	p, err := projectOf(catalog, r.PathValue("id"))
+	_, p, err := a.project(r)
 	if err != nil {
 		return err
 	}

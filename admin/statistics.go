@@ -410,11 +410,7 @@ var recordKinds = map[string]engine.RecordKind{
 }
 
 func (a *Admin) showRecords(w http.ResponseWriter, r *http.Request) error {
-	catalog, err := a.catalog()
-	if err != nil {
-		return err
-	}
-	p, err := projectOf(catalog, r.PathValue("id"))
+	catalog, p, err := a.project(r)
 	if err != nil {
 		return err
 	}
