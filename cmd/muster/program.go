@@ -135,10 +135,10 @@ func (p *program) recover() error {
 		Sign: func(statement []byte) []byte { return ed25519.Sign(p.identity.SigningKey, statement) },
 		Now:  wallClock, Log: p.log, Loops: p.config.Loops + p.config.udpLoops(), CheckpointIndex: p.store.CheckpointIndex,
 	})
+	p.log.Info("state recovered", "index", p.store.Journal.LastIndex(), "devices", p.store.Core.Devices(), "took", time.Since(began).Round(time.Millisecond).String())
 	go p.decider.Run()
 	p.admin.serving.Store(&serving{p.store.Core, p.decider, p.store})
 	p.front.Serve(p.store.Core, p.decider)
-	p.log.Info("state recovered", "index", p.store.Journal.LastIndex(), "devices", p.store.Core.Devices(), "took", time.Since(began).Round(time.Millisecond).String())
 	return nil
 }
 
