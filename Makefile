@@ -9,10 +9,10 @@ PYTHON  ?= /usr/bin/python3
 DURATION ?=
 DEVICES  ?= 2000
 
-.PHONY: help build demo test race interop fuzz bench attack lint
+.PHONY: help build demo test race interop fuzz bench attack screenshots lint
 
 help: ## show this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 13
 
 build: ## build the three programs into bin/
 	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
@@ -51,6 +51,9 @@ ROUNDS ?= 5
 TIME   ?= 5s
 attack: build ## what honest devices notice of hostile traffic; Linux, as root
 	bin/muster-bench attack --rounds $(ROUNDS) --time $(TIME) $(if $(ONLY),--only "$(ONLY)")
+
+screenshots: ## pictures of every page of the portal, into docs/img; needs chromium
+	MUSTER_BROWSER=required $(GO) test ./cmd/muster -count=1 -run '^TestScreenshots$$' -screenshots $(CURDIR)/docs/img
 
 lint: ## gofmt, go vet, staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "gofmt would change these files"; exit 1; }

@@ -33,11 +33,11 @@ func (b *bed) accessTable(project string) []access {
 	}
 	device := "/api/v1/devices/" + b.seated(project, 7)
 	return []access{
-		{"GET", "/", noBody, ok, ok, ok, ok, 0},
 		{"GET", "/api/v1/openapi.json", noBody, ok, ok, ok, ok, 0},
 		{"GET", "/healthz", noBody, ok, ok, ok, ok, 0},
 		{"GET", "/readyz", noBody, ok, ok, ok, ok, 0},
 		{"GET", "/metrics", noBody, who, ok, ok, ok, 0},
+		{"GET", "/api/v1/setup", noBody, ok, ok, ok, ok, 0},
 		{"POST", "/api/v1/setup", jsonBody(`{"code": "open-sesame"}`), created, created, created, created, 0},
 		{"GET", "/api/v1/tokens", noBody, who, not, not, ok, 0},
 		{"POST", "/api/v1/tokens", jsonBody(`{"name": "n", "scope": "read"}`), who, not, not, created, 0},
@@ -69,6 +69,7 @@ func (b *bed) accessTable(project string) []access {
 		{"GET", "/api/v1/statistics", noBody, who, not, ok, ok, 0},
 		{"GET", "/api/v1/totals", noBody, who, not, ok, ok, 0},
 		{"GET", "/api/v1/projects/" + project + "/records/reports", noBody, who, not, ok, ok, 0},
+		{"GET", "/api/v1/events", noBody, who, not, ok, ok, 0},
 		{"GET", "/api/v1/accounts", noBody, who, not, not, ok, 0},
 		{"PUT", "/api/v1/accounts/new", jsonBody(`{"password": "correct horse"}`), who, not, not, created, 0},
 		{"DELETE", "/api/v1/accounts/new", noBody, who, not, not, gone, 0},
@@ -137,6 +138,7 @@ func (b *bed) walk(caller *accessCaller) {
 	if caller.cookie != nil {
 		cookie = caller.cookie(b)
 	}
+	b.admin.EndEvents() // a stream of events has its first one, and is over
 	seen := map[string]bool{}
 	for _, row := range table {
 		r := request(token, row.method, row.target, row.in)

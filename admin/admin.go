@@ -78,11 +78,12 @@ type Admin struct {
 	sessions records[sessionObject]
 	audit    auditHead
 	hashing  chan struct{} // room for passwordWork
+	events   *listeners
 }
 
 // New makes the API and registers its collector with c.Metrics.
 func New(c Config) *Admin {
-	a := &Admin{Config: c, local: sha256.Sum256([]byte(c.LocalToken)), hashing: make(chan struct{}, passwordWork)}
+	a := &Admin{Config: c, local: sha256.Sum256([]byte(c.LocalToken)), hashing: make(chan struct{}, passwordWork), events: newListeners()}
 	a.tokens.kind, a.accounts.kind, a.sessions.kind = objectToken, objectAccount, objectSession
 	if a.Metrics == nil {
 		a.Metrics = prometheus.NewRegistry()
@@ -105,7 +106,7 @@ func (a *Admin) routes() []route {
 	return slices.Concat(
 		a.healthRoutes(), a.setupRoutes(), a.tokenRoutes(), a.serverRoutes(), a.vendorKeyRoutes(),
 		a.licenseFileRoutes(), a.itemRoutes(), a.projectRoutes(), a.keyRoutes(),
-		a.deviceRoutes(), a.accountRoutes(), a.sessionRoutes(), a.auditRoutes(), a.statisticRoutes(), a.openAPIRoutes(),
+		a.deviceRoutes(), a.accountRoutes(), a.sessionRoutes(), a.auditRoutes(), a.statisticRoutes(), a.eventRoutes(), a.openAPIRoutes(),
 	)
 }
 
@@ -121,7 +122,7 @@ func (a *Admin) Handler() http.Handler {
 		mux.HandleFunc(path, a.serve(methodNotAllowed(path, allowed)))
 	}
 	mux.HandleFunc("/", a.serve(route{handle: noSuchRoute}))
-	return a.guarded(mux)
+	return a.Guarded(mux)
 }
 
 // serve wraps a route: who asks, what the request may hold, and what becomes of

@@ -78,7 +78,7 @@ func (a *Admin) authenticate(r *http.Request) (caller, error) {
 }
 
 // authenticateSession finds out who a browser's session belongs to. That the
-// request comes from a page of this server is seen to before, see guarded.
+// request comes from a page of this server is seen to before, see Guarded.
 func (a *Admin) authenticateSession(r *http.Request, secret string) (caller, error) {
 	session, account, err := a.findSession(r.Context(), secret)
 	if err != nil {

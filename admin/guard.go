@@ -8,8 +8,9 @@ import (
 	"strings"
 )
 
-// guarded puts the walls that need no token before the routes.
-func (a *Admin) guarded(next http.Handler) http.Handler {
+// Guarded puts the walls that need no token before other pages of this origin, as
+// they stand before the API.
+func (a *Admin) Guarded(next http.Handler) http.Handler {
 	origins := http.NewCrossOriginProtection()
 	origins.SetDenyHandler(a.serve(route{handle: refuseOrigin}))
 	return secured(a.hostChecked(origins.Handler(next)))

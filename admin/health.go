@@ -9,18 +9,12 @@ import (
 
 func (a *Admin) healthRoutes() []route {
 	return []route{
-		{method: "GET", path: "/{$}", handle: hint,
-			doc: doc{"Say what this is", nil, plainText, []int{200}}},
 		{method: "GET", path: "/healthz", handle: alive, doc: doc{"Say that the process lives", nil, plainText, []int{200}}},
 		{method: "GET", path: "/readyz", handle: a.ready,
 			doc: doc{"Say whether devices are served; 503 if not", nil, plainText, []int{200}}},
 		{method: "GET", path: "/metrics", scope: ScopeMetrics, query: []string{"name[]"}, handle: a.metrics(),
 			doc: doc{"Metrics for Prometheus", nil, plainText, []int{200}}},
 	}
-}
-
-func hint(w http.ResponseWriter, _ *http.Request) error {
-	return writeText(w, http.StatusOK, []byte("muster, a license server. The API begins at /api/v1/ and is described in docs/API.md.\n"))
 }
 
 func alive(w http.ResponseWriter, _ *http.Request) error {

@@ -60,7 +60,8 @@ type Usage struct {
 	Held           uint64 `json:"held"` // devices with a seat; of scan and page with a grant that still lasts
 	Authorizations uint64 `json:"authorizations"`
 	Reports        uint64 `json:"reports"`
-	Limit          uint64 `json:"limit"` // quota with tolerance: from there on devices get 120 [SCAN-2], [DEV-3]
+	Overuse        uint64 `json:"overuse"` // device-slots or instance-slots drawn from the budget [CDEV-2]
+	Limit          uint64 `json:"limit"`   // quota with tolerance: from there on devices get 120 [SCAN-2], [DEV-3]
 }
 
 // ItemList is the answer to GET items.
@@ -140,6 +141,7 @@ func usageView(i *engine.Item) Usage {
 	u := Usage{
 		Uses: i.Usage.Uses.Load(), Held: i.Usage.Held.Load(),
 		Authorizations: i.Usage.Authorizations.Load(), Reports: i.Usage.Reports.Load(),
+		Overuse: i.Usage.Overuse.Load(),
 	}
 	if i.Product != "" {
 		u.Limit = i.Limit()

@@ -40,6 +40,7 @@ type bodyKind int
 const (
 	plainText bodyKind = iota
 	jsonLines
+	eventStream
 	anyObject
 	licenseFileBody
 	eitherSetup
@@ -151,6 +152,8 @@ func (s schemas) content(v any) object {
 		return object{"text/plain": text}
 	case jsonLines:
 		return object{"application/jsonl": text}
+	case eventStream:
+		return object{"text/event-stream": text}
 	case anyObject:
 		return object{"application/json": object{"schema": object{"type": "object"}}}
 	case licenseFileBody:

@@ -7,6 +7,7 @@ import (
 	"crypto/subtle"
 	"net/http"
 	"net/netip"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync"
@@ -140,12 +141,24 @@ func (a *Admin) makeRoom(c *engine.Core, before []record[sessionObject]) {
 	}
 }
 
+// prefix is what a proxy may say of the path below which it shows this server.
+var prefix = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)+$`)
+
+// CookiePath is the path below which browsers know this server.
+func CookiePath(r *http.Request) string {
+	if p := strings.TrimSuffix(r.Header.Get("X-Forwarded-Prefix"), "/"); prefix.MatchString(p) {
+		return p + "/"
+	}
+	return "/"
+}
+
 // cookie is a session's cookie; maxAge in seconds, negative deletes it. Behind a
-// proxy that ends TLS the browser's side of it counts.
+// proxy that ends TLS, or shows other servers beside this one, the browser's side
+// of it counts.
 func (a *Admin) cookie(r *http.Request, value string, maxAge int) *http.Cookie {
 	secure := r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https"
 	return &http.Cookie{
-		Name: SessionCookie, Value: value, Path: "/", MaxAge: maxAge,
+		Name: SessionCookie, Value: value, Path: CookiePath(r), MaxAge: maxAge,
 		HttpOnly: true, Secure: secure, SameSite: http.SameSiteStrictMode,
 	}
 }

@@ -13,6 +13,8 @@ import (
 
 func (a *Admin) setupRoutes() []route {
 	return []route{
+		{method: "GET", path: "/api/v1/setup", handle: a.showSetup,
+			doc: doc{"Whether the setup code was used", nil, SetupState{}, []int{200}}},
 		{method: "POST", path: "/api/v1/setup", bodyMax: textMax, handle: a.exchangeCode,
 			doc: doc{"Exchange the setup code for the admin's password and a session, or a first token", Setup{}, eitherSetup, []int{201}}},
 	}
@@ -23,6 +25,15 @@ func (a *Admin) setupRoutes() []route {
 type Setup struct {
 	Code     string `json:"code"`
 	Password string `json:"password,omitempty"`
+}
+
+// SetupState says whether the server is set up: then there is no code any more.
+type SetupState struct {
+	Done bool `json:"done"`
+}
+
+func (a *Admin) showSetup(w http.ResponseWriter, _ *http.Request) error {
+	return writeJSON(w, http.StatusOK, SetupState{Done: a.SetupCode() == ""})
 }
 
 // setupGuard lets one attempt at the code happen at a time, and makes everybody

@@ -115,6 +115,7 @@ type Usage struct {
 	Held           atomic.Uint64 // seats held now
 	Authorizations atomic.Uint64
 	Reports        atomic.Uint64
+	Overuse        atomic.Uint64                 // drawn from the budget, of items that count by slot [CDEV-2]
 	shares         atomic.Pointer[[]*ShareUsage] // by project ordinal
 	_              [64]byte
 }

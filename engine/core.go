@@ -249,6 +249,7 @@ func (c *Core) Publish() {
 		st.usage.Uses.Store(c.value(key, valueUses))
 		st.usage.Authorizations.Store(c.value(key, valueAuthorizations))
 		st.usage.Reports.Store(c.value(key, valueReports))
+		st.usage.Overuse.Store(c.value(key, valueOveruse))
 	}
 	c.tally.publish()
 	if c.catalogChanged {

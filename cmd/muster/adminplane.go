@@ -15,6 +15,7 @@ import (
 	"golang.org/x/net/netutil"
 
 	"muster/admin"
+	"muster/admin/portal"
 	"muster/engine"
 	"muster/engine/server"
 	"muster/storage"
@@ -107,9 +108,10 @@ func (p *program) openAdmin() error {
 	api := admin.New(p.adminConfig(token))
 	api.Metrics.MustRegister(admin.NewRuntimeCollector(p.runtimeSource()))
 	p.admin.http = &http.Server{
-		Handler: api.Handler(), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute,
+		Handler: p.adminHandler(api), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute,
 		WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
 	}
+	p.admin.http.RegisterOnShutdown(api.EndEvents)
 	limited := netutil.LimitListener(l, adminConnectionsMax)
 	serve := p.admin.http.Serve
 	if secure != nil {
@@ -122,6 +124,17 @@ func (p *program) openAdmin() error {
 		}
 	}()
 	return nil
+}
+
+// adminHandler serves the API, and the portal where the API is not.
+func (p *program) adminHandler(api *admin.Admin) http.Handler {
+	handler := api.Handler()
+	mux := http.NewServeMux()
+	for _, path := range []string{"/api/", "/healthz", "/readyz", "/metrics"} {
+		mux.Handle(path, handler)
+	}
+	mux.Handle("/", api.Guarded(portal.New(portal.Config{API: handler, Now: time.Now, Log: p.log})))
+	return mux
 }
 
 // reachable turns an address that listens everywhere into one to connect to.

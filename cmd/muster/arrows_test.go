@@ -27,6 +27,7 @@ var arrows = map[string][]string{
 	"client":                  {"protocol", "license", "machine"},
 	"client/spool":            {"client", "protocol", "license"},
 	"admin":                   {"engine", "license"},
+	"admin/portal":            {"admin"},
 	"bench":                   {"client", "datagram", "protocol", "license"},
 	"bench/peer":              {"datagram"},
 	"bench/attack":            {"bench", "client", "protocol", "license"},

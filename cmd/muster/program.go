@@ -190,7 +190,7 @@ func (p *program) announce(w io.Writer) {
 	fmt.Fprintf(w, "muster %s\n", version)
 	fmt.Fprintf(w, "  server UUID   %s (%s binding)\n", p.identity.Public.UUID(), p.identity.Public.Mode)
 	fmt.Fprintf(w, "  devices       %s\n", p.front.Addr())
-	fmt.Fprintf(w, "  admin API     %s\n", p.url)
+	fmt.Fprintf(w, "  portal, API   %s\n", p.url)
 	if p.fingerprint != "" {
 		fmt.Fprintf(w, "  certificate   SHA-256 %s\n", p.fingerprint)
 	}
