@@ -44,6 +44,7 @@ func (b *bed) accessTable(project string) []access {
 		{"DELETE", "/api/v1/tokens/1", noBody, who, not, not, gone, 0},
 		{"GET", "/api/v1/server", noBody, who, not, ok, ok, 0},
 		{"PUT", "/api/v1/server/addresses", jsonBody(`{"addresses": []}`), who, not, not, ok, 0},
+		{"POST", "/api/v1/server/clock", noBody, who, not, not, ok, 0},
 		{"POST", "/api/v1/server/ticket-keys", jsonBody(`{"endSessions": false}`), who, not, not, ok, 0},
 		{"GET", "/api/v1/vendor-keys", noBody, who, not, ok, ok, 0},
 		{"POST", "/api/v1/vendor-keys", text(public), who, not, not, ok, 0},

@@ -42,7 +42,12 @@ type Config struct {
 	// called only while there is a catalog.
 	Tallies func(visit func(project uint32, code engine.Code, n uint64))
 	Ready   func() bool  // devices are served
-	Now     func() int64 // wall clock, unix nanoseconds
+	Now     func() int64 // the time that everything is decided by, unix nanoseconds
+	// ClockOffset is by how much the machine's clock is ahead of Now while it
+	// jumped and is not followed, else 0. AcceptClock follows it from now on and
+	// returns what it says, in unix nanoseconds.
+	ClockOffset func() time.Duration
+	AcceptClock func() int64
 
 	Version string
 	Started time.Time
