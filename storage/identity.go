@@ -70,7 +70,7 @@ func (d *Dir) LoadIdentity(mode license.Binding, here machine.Facts) (*Identity,
 		if err != nil {
 			return nil, fmt.Errorf("identity: %w", err)
 		}
-		if err := WriteFile(path, out, 0o600); err != nil {
+		if err := WriteFile(path, out); err != nil {
 			return nil, fmt.Errorf("identity: %w", err)
 		}
 	}

@@ -25,12 +25,3 @@ func lockFile(path string) (*os.File, error) {
 	}
 	return f, nil
 }
-
-func syncDir(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
-}

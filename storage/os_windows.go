@@ -23,6 +23,3 @@ func lockFile(path string) (*os.File, error) {
 	}
 	return f, nil
 }
-
-// syncDir does nothing: Windows has no sync of directories.
-func syncDir(string) error { return nil }

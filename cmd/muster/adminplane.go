@@ -101,7 +101,7 @@ func (p *program) openAdmin() error {
 		scheme = "https://"
 	}
 	p.url = scheme + reachable(l.Addr().String())
-	if err := storage.WriteFile(p.path(urlFile), []byte(p.url+"\n"), 0o600); err != nil {
+	if err := storage.WriteFile(p.path(urlFile), []byte(p.url+"\n")); err != nil {
 		l.Close()
 		return err
 	}

@@ -220,5 +220,5 @@ func secretFile(path string) (string, error) {
 	random := make([]byte, 20)
 	rand.Read(random)
 	secret := strings.ToLower(base32.StdEncoding.EncodeToString(random))
-	return secret, storage.WriteFile(path, []byte(secret+"\n"), 0o600)
+	return secret, storage.WriteFile(path, []byte(secret+"\n"))
 }
