@@ -43,6 +43,7 @@ func (b *bed) accessTable(project string) []access {
 		{"POST", "/api/v1/tokens", jsonBody(`{"name": "n", "scope": "read"}`), who, not, not, created, 0},
 		{"DELETE", "/api/v1/tokens/1", noBody, who, not, not, gone, 0},
 		{"GET", "/api/v1/server", noBody, who, not, ok, ok, 0},
+		{"GET", "/api/v1/backup", noBody, who, not, not, ok, 0},
 		{"PUT", "/api/v1/server/addresses", jsonBody(`{"addresses": []}`), who, not, not, ok, 0},
 		{"POST", "/api/v1/server/clock", noBody, who, not, not, ok, 0},
 		{"POST", "/api/v1/server/ticket-keys", jsonBody(`{"endSessions": false}`), who, not, not, ok, 0},

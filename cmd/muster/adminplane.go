@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -149,7 +150,7 @@ func reachable(addr string) string {
 func (p *program) adminConfig(token string) admin.Config {
 	return admin.Config{
 		Ledger: &p.admin, Catalog: p.admin.catalog, Tallies: p.admin.tallies,
-		Ready: p.front.Ready, Now: p.clock.Now, ClockOffset: p.clock.Offset, AcceptClock: p.clock.Accept, Version: version, Started: p.now(),
+		Ready: p.front.Ready, Now: p.clock.Now, ClockOffset: p.clock.Offset, Backup: p.backup, AcceptClock: p.clock.Accept, Version: version, Started: p.now(),
 		HandshakeKey: p.identity.Public.HandshakeKey, Server: p.identity.Public.UUID(), Mode: p.identity.Public.Mode, Moved: p.identity.Moved,
 		RotateTickets: func(endSessions bool) (uint32, error) { return p.tickets.Rotate(p.now(), endSessions) },
 		DeviceAddr:    func() string { return p.front.Addr().String() },
@@ -161,6 +162,16 @@ func (p *program) adminConfig(token string) admin.Config {
 		SetupDone: func() error { return os.Remove(p.path(setupFile)) },
 		Metrics:   admin.NewRegistry(version), Log: p.log,
 	}
+}
+
+// backup writes a backup of what is served [OPS-5].
+func (p *program) backup(w io.Writer) error {
+	return p.dir.Backup(w, p.store, time.Now(), func(f func()) error {
+		return p.decider.Do(context.Background(), func(*engine.Core) error {
+			f()
+			return nil
+		})
+	})
 }
 
 func (p *program) path(name string) string { return filepath.Join(p.config.Data, name) }
