@@ -44,6 +44,7 @@ type Config struct {
 	Tallies func(visit func(project uint32, code engine.Code, n uint64))
 	Ready   func() bool  // devices are served
 	Now     func() int64 // the time that everything is decided by, unix nanoseconds
+	DiskLow func() bool  // the disk is nearly full, so devices are not served
 	// Backup writes a backup of all that there is.
 	Backup func(w io.Writer) error
 	// ClockOffset is by how much the machine's clock is ahead of Now while it

@@ -33,6 +33,7 @@ type Server struct {
 	DeviceAddress string    `json:"deviceAddress"` // host:port where devices are served
 	HandshakeKey  string    `json:"handshakeKey"`  // hexadecimal, 32 bytes
 	Moved         bool      `json:"moved"`         // it woke on another machine: licenses bound to the old UUID are suspended
+	DiskLow       bool      `json:"diskLow"`       // the disk is nearly full: devices are not served
 	Clock         Clock     `json:"clock"`
 	Addresses     Addresses `json:"addresses"`
 	Counts        *Counts   `json:"counts,omitempty"` // missing while the server does not serve
@@ -59,7 +60,7 @@ func (a *Admin) showServer(w http.ResponseWriter, r *http.Request) error {
 		UUID: a.Server.String(), Binding: a.Mode.String(), Version: a.Version,
 		State: a.state(), Ready: a.isReady(), Started: a.Started.UTC().Truncate(time.Second),
 		DeviceAddress: a.DeviceAddr(), HandshakeKey: hex.EncodeToString(a.HandshakeKey[:]), Moved: a.Moved,
-		Clock: a.clock(),
+		DiskLow: a.DiskLow(), Clock: a.clock(),
 	}
 	catalog := a.Catalog()
 	answer.Addresses = a.addressesOf(catalog, r)

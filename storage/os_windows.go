@@ -2,10 +2,23 @@ package storage
 
 import (
 	"errors"
+	"fmt"
 	"os"
 
 	"golang.org/x/sys/windows"
 )
+
+// Free is how many bytes are left for the data directory on its file system.
+func (d *Dir) Free() (free uint64, err error) {
+	path, err := windows.UTF16PtrFromString(d.Path)
+	if err == nil {
+		err = windows.GetDiskFreeSpaceEx(path, &free, nil, nil)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("free space of %s: %w", d.Path, err)
+	}
+	return free, nil
+}
 
 // lockFile takes an exclusive lock that the system drops with the process. flag says
 // how the file is opened.

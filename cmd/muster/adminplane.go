@@ -150,7 +150,7 @@ func reachable(addr string) string {
 func (p *program) adminConfig(token string) admin.Config {
 	return admin.Config{
 		Ledger: &p.admin, Catalog: p.admin.catalog, Tallies: p.admin.tallies,
-		Ready: p.front.Ready, Now: p.clock.Now, ClockOffset: p.clock.Offset, Backup: p.backup, AcceptClock: p.clock.Accept, Version: version, Started: p.now(),
+		Ready: p.front.Ready, Now: p.clock.Now, ClockOffset: p.clock.Offset, Backup: p.backup, DiskLow: p.disk.low.Load, AcceptClock: p.clock.Accept, Version: version, Started: p.now(),
 		HandshakeKey: p.identity.Public.HandshakeKey, Server: p.identity.Public.UUID(), Mode: p.identity.Public.Mode, Moved: p.identity.Moved,
 		RotateTickets: func(endSessions bool) (uint32, error) { return p.tickets.Rotate(p.now(), endSessions) },
 		DeviceAddr:    func() string { return p.front.Addr().String() },
@@ -238,6 +238,13 @@ func (p *program) runtimeSource() admin.RuntimeSource {
 			value("muster_connections_unread_bytes", "Bytes of answers that wait for devices to read them.", func() float64 { return float64(f.Outbound.Load()) }),
 			value("muster_connections_incomplete_bytes", "Bytes of incomplete records that connections hold.", func() float64 { return float64(f.Inbound.Load()) }),
 			value("muster_clock_offset_seconds", "By how much the machine's clock is ahead of the time in use, while it jumped and is not followed; else 0.", func() float64 { return p.clock.Offset().Seconds() }),
+			value("muster_disk_free_bytes", "Free space on the disk of the data directory.", func() float64 { return float64(p.disk.free.Load()) }),
+			value("muster_disk_low", "1 while the disk is nearly full and devices are not served.", func() float64 {
+				if p.disk.low.Load() {
+					return 1
+				}
+				return 0
+			}),
 			value("muster_ready", "1 while devices are served.", func() float64 {
 				if p.front.Ready() {
 					return 1

@@ -29,6 +29,9 @@ func (a *apiFlags) statusCommand() *cobra.Command {
 		}
 		s.notices(v.Addresses.Warnings)
 		s.notices(clockWarnings(v.Clock))
+		if v.DiskLow {
+			s.notices([]string{"the disk is nearly full: devices are not served until there is room again; free space on the disk of the data directory"})
+		}
 		if v.Moved {
 			s.notices([]string{"the server woke on another machine: licenses bound to its old UUID are suspended until the vendor rebinds them"})
 		}

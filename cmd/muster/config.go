@@ -40,6 +40,7 @@ type serveConfig struct {
 	Guards         server.Guards
 	ProxiedFrom    []string
 	DevicesMax     uint32
+	DiskFloor      uint64
 	LogLevel       string
 	LogFormat      string
 	ConfigFile     string
@@ -60,6 +61,7 @@ func (c *serveConfig) flags(f *pflag.FlagSet) {
 	f.BoolVar(&c.UDP, "udp", true, "serve devices by UDP too, on the same port")
 	f.IntVar(&c.ConnectionsMax, "connections-max", server.ConnectionsMax, "open device connections at most")
 	f.Uint32Var(&c.DevicesMax, "devices-max", 20_000_000, "devices that are remembered at most")
+	f.Uint64Var(&c.DiskFloor, "disk-floor", diskFloorDefault, "bytes that must be free on the disk of the data directory; below, devices are not served")
 	f.DurationVar(&c.Guards.RecordTime, "record-time", server.RecordTimeDefault, "close a device connection whose record is not complete after this time, or that shows no valid one")
 	f.DurationVar(&c.Guards.IdleTime, "idle-time", server.IdleTimeDefault, "close a device connection on which nothing came for this time")
 	f.Uint32Var(&c.Guards.ConnectionRate, "source-connections", server.ConnectionRateDefault, "new connections that one source address may make, a second")

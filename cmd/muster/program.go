@@ -34,6 +34,7 @@ type program struct {
 	front    *server.Server
 	tickets  *server.TicketKeys
 	clock    *server.Clock
+	disk     diskGuard
 	admin    adminPlane
 	url      string     // of the admin API
 	failed   chan error // the server can't go on
@@ -73,6 +74,7 @@ func start(config serveConfig, log *slog.Logger) (p *program, err error) {
 	if err = p.recover(); err != nil {
 		return p, err
 	}
+	p.watchDisk()
 	go p.watch()
 	return p, nil
 }
@@ -154,7 +156,7 @@ func (p *program) watch() {
 			p.failed <- err
 		}
 	case err := <-p.front.Ended():
-		if p.front.Ready() {
+		if p.front.Ready() || p.disk.low.Load() {
 			p.failed <- errors.Join(server.ErrNoFront, err)
 		}
 	}
@@ -167,6 +169,7 @@ const closeTimeout = 5 * time.Second
 func (p *program) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 	defer cancel()
+	p.stopDisk()
 	p.front.Quiesce()
 	err := p.closeAdmin(ctx)
 	err = errors.Join(err, p.decider.Stop())

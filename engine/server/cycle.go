@@ -30,6 +30,9 @@ type Cycle struct {
 	sign       func(statement []byte) []byte
 	now        func() int64 // wall clock, unix nanoseconds
 
+	// held keeps checkpoints from beginning: there is no room for them.
+	held atomic.Bool
+
 	signing chan func()
 	signed  chan struct{}
 
@@ -167,6 +170,9 @@ func (y *Cycle) publish() {
 // stepCheckpoint starts a pass when one is due, or moves the one under way on.
 func (y *Cycle) stepCheckpoint() {
 	if !y.checkpointing {
+		if y.held.Load() {
+			return
+		}
 		changed := y.written - y.lastBytes
 		due := changed >= checkpointJournalBytes || changed > 0 && y.now()-y.lastPass >= int64(checkpointInterval)
 		if due {
@@ -176,6 +182,10 @@ func (y *Cycle) stepCheckpoint() {
 	}
 	y.copyPages()
 }
+
+// HoldCheckpoints keeps checkpoints from beginning, or no more; any goroutine may
+// call it.
+func (y *Cycle) HoldCheckpoints(hold bool) { y.held.Store(hold) }
 
 func (y *Cycle) beginCheckpoint() {
 	y.checkpointing, y.lastBytes, y.lastPass = true, y.written, y.now()
@@ -225,7 +235,7 @@ func (y *Cycle) passDone(err error) {
 // while it can only wait for the checkpoint's writer.
 func (y *Cycle) Finish(behind func()) error {
 	y.finishPass(behind)
-	if y.err == nil && y.written > y.lastBytes {
+	if y.err == nil && y.written > y.lastBytes && !y.held.Load() {
 		y.beginCheckpoint()
 		y.finishPass(behind)
 	}

@@ -174,6 +174,12 @@ func (s *Server) Ready() bool { return s.ready.Load() }
 // Quiesce ends serving: what is decided is answered, new requests get 100.
 func (s *Server) Quiesce() { s.ready.Store(false) }
 
+// Suspend ends serving for a while, until Resume: requests get 100.
+func (s *Server) Suspend() { s.ready.Store(false) }
+
+// Resume serves again after Suspend.
+func (s *Server) Resume() { s.ready.Store(true) }
+
 // Ended tells that the front stopped by itself, and why.
 func (s *Server) Ended() <-chan error { return s.ended }
 

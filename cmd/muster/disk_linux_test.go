@@ -1,0 +1,82 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"muster/client"
+)
+
+// On a disk that fills up devices are not served before anything fails, the
+// operator is told and can still look, and all goes on when there is room again.
+func TestDiskNearlyFull(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root, to mount a small disk")
+	}
+	c := newCLI(t)
+	c.stop()
+	disk := t.TempDir()
+	if err := unix.Mount("tmpfs", disk, "tmpfs", 0, "size=500m"); err != nil {
+		t.Skipf("can't mount a small disk here: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(disk, unix.MNT_DETACH); err != nil {
+			t.Error(err)
+		}
+	})
+	c.config.Data, c.config.DiskFloor = filepath.Join(disk, "data"), 100<<20
+	t.Setenv("MUSTER_DATA", c.config.Data)
+	c.start()
+	t.Cleanup(func() { // before the disk goes
+		if c.p != nil {
+			c.stop()
+		}
+	})
+	device := c.client(c.importItems(item("scans", "scan", "1000")), client.State{})
+	if _, err := device.CheckIn(t.Context(), client.Use{Product: "DBR", Version: 11}); err != nil {
+		t.Fatal(err)
+	}
+	report := func() error { return device.Report(t.Context(), client.Count{Module: "QR", Count: 1}) }
+	if err := report(); err != nil {
+		t.Fatal(err)
+	}
+	free, err := c.p.dir.Free()
+	if err != nil {
+		t.Fatal(err)
+	}
+	filler := filepath.Join(disk, "filler")
+	if err := os.WriteFile(filler, make([]byte, free-50<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	until := func(state string) {
+		t.Helper()
+		for range 100 {
+			if strings.Contains(runAPI(t, "", "status").stdout, "  "+state+"\n") {
+				return
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		t.Fatalf("never %s: %+v", state, runAPI(t, "", "status"))
+	}
+	until("not serving")
+	c.ok(words("status"), "the disk is nearly full")
+	c.ok(words("item list"), "1001/scans")
+	if err := report(); err == nil {
+		t.Error("a report was accepted on a full disk")
+	}
+	if err := os.Remove(filler); err != nil {
+		t.Fatal(err)
+	}
+	until("serving")
+	if err := report(); err != nil {
+		t.Fatal(err)
+	}
+	c.stop()
+	c.start()
+	c.ok(words("item show 1001/scans"), "uses", "2")
+}
