@@ -500,7 +500,7 @@ func (s *simulation) end() {
 // package journal.
 func (s *simulation) flip() {
 	s.flips++
-	disks := s.disks.each((*simdisk.Disk).Clone)
+	disks := s.disks.each(func(d *simdisk.Disk) *simdisk.Disk { return d.Clone().Crash(s.r) })
 	disk := disks.journal
 	if s.r.IntN(2) == 0 {
 		disk = disks.state
