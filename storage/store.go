@@ -59,6 +59,9 @@ type Store struct {
 	pages Pages
 	check *checkpointer
 	newer map[engine.ObjectKey]uint64 // objects of an unfinished pass, with their index
+	// durable is the newest journal entry that a page or object was copied with:
+	// they are copied when it is durable, so the journal has to reach it.
+	durable uint64
 }
 
 // Open recovers the state of a data directory.
@@ -119,6 +122,7 @@ func (s *Store) loadPages(m *manifest) error {
 		if err != nil {
 			return err
 		}
+		s.durable = max(s.durable, p.Index())
 		if marks := m.pages[id.Table]; id.Number < uint32(len(marks)) {
 			found[id.Table]++
 			if err := checkMark(marks[id.Number], pageMark{p.Index(), crc}); err != nil {
@@ -162,6 +166,7 @@ func (s *Store) loadObjects(m *manifest) error {
 			return fmt.Errorf("object %v is cut short: restore the data directory from a backup", k)
 		}
 		index := binary.LittleEndian.Uint64(value)
+		s.durable = max(s.durable, index)
 		want, known := m.objects[k]
 		if known {
 			found++
@@ -196,7 +201,7 @@ func (s *Store) checkObjects() error {
 
 // openJournal replays what stands behind the checkpoint and starts the core.
 func (s *Store) openJournal(m Media, opt Options) (err error) {
-	options := journal.Options{Disk: m.Journal, SegmentBytes: opt.SegmentBytes, Inline: m.Inline}
+	options := journal.Options{Disk: m.Journal, SegmentBytes: opt.SegmentBytes, Inline: m.Inline, Durable: s.durable}
 	s.Journal, err = journal.Open(options, s.CheckpointIndex, func(e journal.Entry) error {
 		if e.Kind != engine.EntryKind {
 			return fmt.Errorf("journal entry %d is of kind %d: it was written by a newer muster", e.Index, e.Kind)
