@@ -49,6 +49,11 @@ func crashServer(t *testing.T, dir string) bench.ServerOptions {
 	return bench.ServerOptions{Binary: built(t), Dir: dir, CPU: -1, Stderr: os.Stderr, Items: d.items()}
 }
 
+func crashLoad() bench.Load {
+	d := &demo{devices: crashDevices}
+	return bench.Load{Devices: crashDevices, Conns: 4, Depth: 32, PerRecord: 4, Renew: 8, Uses: d.load().Uses, Module: "QR"}
+}
+
 // crashLoop runs a server under load and has crash end it and start it again, so
 // many times. After each it compares what the server counts with the ledger.
 func crashLoop(t *testing.T, o bench.ServerOptions, cycles int, crash func(*bench.Server) error) *bench.Fleet {
@@ -59,9 +64,7 @@ func crashLoop(t *testing.T, o bench.ServerOptions, cycles int, crash func(*benc
 		t.Fatal(err)
 	}
 	defer func() { server.Kill(); <-server.Ended() }()
-	d := &demo{devices: crashDevices}
-	load := bench.Load{Devices: crashDevices, Conns: 4, Depth: 32, PerRecord: 4, Renew: 8, Uses: d.load().Uses, Module: "QR"}
-	fleet, err := bench.NewFleet(ctx, server.Key, load)
+	fleet, err := bench.NewFleet(ctx, server.Key, crashLoad())
 	if err != nil {
 		t.Fatal(err)
 	}
