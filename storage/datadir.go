@@ -33,7 +33,7 @@ func OpenDir(path string) (*Dir, error) {
 	}
 	d := &Dir{Path: path}
 	var err error
-	if d.lock, err = lockFile(d.file("lock")); err != nil {
+	if d.lock, err = lockFile(d.file("lock"), os.O_RDWR|os.O_CREATE); err != nil {
 		return nil, fmt.Errorf("data directory %s: %w", path, err)
 	}
 	if err := d.gate(); err != nil {
@@ -47,10 +47,20 @@ func OpenDir(path string) (*Dir, error) {
 
 // gate checks the format version, or writes it into an empty directory.
 func (d *Dir) gate() error {
+	err := d.checkFormat()
+	if errors.Is(err, fs.ErrNotExist) {
+		return d.initialize()
+	}
+	return err
+}
+
+// checkFormat says whether this muster reads the directory. [fs.ErrNotExist]
+// means that it has no format.
+func (d *Dir) checkFormat() error {
 	got, err := os.ReadFile(d.file("FORMAT"))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return d.initialize()
+		return fmt.Errorf("%s is no muster data directory: %w", d.Path, err)
 	case err != nil:
 		return fmt.Errorf("data directory: %w", err)
 	case !bytes.Equal(got, []byte(formatLine)):

@@ -56,9 +56,10 @@ type Store struct {
 	// loaded began, 0 if there was none.
 	CheckpointIndex uint64
 
-	pages Pages
-	check *checkpointer
-	newer map[engine.ObjectKey]uint64 // objects of an unfinished pass, with their index
+	pages   Pages
+	check   *checkpointer
+	keeping keeping
+	newer   map[engine.ObjectKey]uint64 // objects of an unfinished pass, with their index
 	// durable is the newest journal entry that a page or object was copied with:
 	// they are copied when it is durable, so the journal has to reach it.
 	durable uint64
@@ -101,7 +102,7 @@ func Recover(m Media, opt Options) (*Store, error) {
 	if err != nil {
 		return nil, errors.Join(err, m.Pages.Close())
 	}
-	s.check = newCheckpointer(m, last, s.Journal.Release)
+	s.check = newCheckpointer(m, last, s.release)
 	s.Checkpoint = s.check
 	return s, nil
 }
@@ -202,12 +203,7 @@ func (s *Store) checkObjects() error {
 // openJournal replays what stands behind the checkpoint and starts the core.
 func (s *Store) openJournal(m Media, opt Options) (err error) {
 	options := journal.Options{Disk: m.Journal, SegmentBytes: opt.SegmentBytes, Inline: m.Inline, Durable: s.durable}
-	s.Journal, err = journal.Open(options, s.CheckpointIndex, func(e journal.Entry) error {
-		if e.Kind != engine.EntryKind {
-			return fmt.Errorf("journal entry %d is of kind %d: it was written by a newer muster", e.Index, e.Kind)
-		}
-		return s.Core.Replay(e.Index, e.Time, e.Body)
-	})
+	s.Journal, err = journal.Open(options, s.CheckpointIndex, s.replay)
 	if err != nil {
 		return fmt.Errorf("journal in %s: %w", m.Journal, err)
 	}
@@ -218,6 +214,13 @@ func (s *Store) openJournal(m Media, opt Options) (err error) {
 		return errors.Join(err, s.Journal.Close())
 	}
 	return nil
+}
+
+func (s *Store) replay(e journal.Entry) error {
+	if e.Kind != engine.EntryKind {
+		return fmt.Errorf("journal entry %d is of kind %d: it was written by a newer muster", e.Index, e.Kind)
+	}
+	return s.Core.Replay(e.Index, e.Time, e.Body)
 }
 
 // Close seals the journal and closes the pages. The decider has ended before.

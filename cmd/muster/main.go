@@ -73,7 +73,7 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
 		return codedError{fmt.Errorf("%w; see --help", err), exitUsage}
 	})
-	root.AddCommand(serveCommand(), demoCommand())
+	root.AddCommand(serveCommand(), demoCommand(), restoreCommand(), verifyCommand())
 	addAPICommands(root)
 	return root
 }
