@@ -5,11 +5,12 @@ LDFLAGS  = -s -w -X main.version=$(VERSION)
 GO      ?= go
 # Debian's own Python: that is the one which has its python3-… packages.
 PYTHON  ?= /usr/bin/python3
+SHELL   := /bin/bash -o pipefail
 
 DURATION ?=
 DEVICES  ?= 2000
 
-.PHONY: help build demo test race interop fuzz bench attack screenshots lint
+.PHONY: help build demo test race interop fuzz sim crash bench attack screenshots lint
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 13
@@ -43,6 +44,15 @@ fuzz: ## every fuzz target for FUZZTIME
 	    $(GO) test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) $$package || exit 1; \
 	  done; \
 	done
+
+SEEDS ?= 1000
+SEED  ?= 0
+sim: ## SEEDS seeded simulations of crashes, lost messages and bad disks, from SEED on
+	$(GO) test ./sim -count=1 -v -timeout 0 -run '^TestSimulation$$' -seeds $(SEEDS) -seed $(SEED) | grep --line-buffered -v -e '^=== ' -e '^    --- PASS'
+
+CYCLES ?= 200
+crash: ## kill -9 and power cuts of the real server under load, CYCLES times each; power cuts need Linux and root
+	$(GO) test ./cmd/muster -count=1 -v -timeout 0 -run '^(TestKillNine|TestPowerCut)$$' -cycles $(CYCLES)
 
 bench: build ## measure: what a report costs the server, against bare echoes
 	bin/muster-bench

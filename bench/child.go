@@ -68,6 +68,9 @@ func (c *Child) PID() int { return c.cmd.Process.Pid }
 // Ended is closed when the process has ended.
 func (c *Child) Ended() <-chan struct{} { return c.ended }
 
+// Err says how the process ended, nil for exit status 0. Read it after Ended.
+func (c *Child) Err() error { return c.err }
+
 // Kill ends the process as a power cut would, and waits for its end.
 func (c *Child) Kill() {
 	_ = c.cmd.Process.Kill()

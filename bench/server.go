@@ -90,7 +90,7 @@ func (s *Server) Restart(o ServerOptions) (err error) {
 	args = append(slices.Clone(o.Under), args...)
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Stderr = o.Stderr
-	s.Child, err = startChild(cmd, o.CPU, func(line string) bool {
+	child, err := startChild(cmd, o.CPU, func(line string) bool {
 		if f := strings.Fields(line); len(f) == 2 && f[0] == "devices" {
 			s.addr = f[1]
 		}
@@ -99,6 +99,7 @@ func (s *Server) Restart(o ServerOptions) (err error) {
 	if err != nil {
 		return err
 	}
+	s.Child = child
 	token, err := os.ReadFile(filepath.Join(s.DataDir(), "local.token"))
 	if err != nil {
 		return err

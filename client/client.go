@@ -35,6 +35,10 @@ type Options struct {
 	// Timeout bounds one exchange, default 10 s: a change and its answer, over all
 	// addresses of the license key and the waits between them.
 	Timeout time.Duration
+	// Exchange, if set, carries one request and brings its answer, over a transport
+	// of the application's own instead of the addresses of the license key. It may
+	// send a request several times. An error means that none of them was answered.
+	Exchange func(context.Context, *protocol.Request) (*protocol.Answer, error)
 }
 
 // State is what a device must keep between runs: losing it makes it a second

@@ -27,6 +27,9 @@ func (c *Client) exchange(ctx context.Context, r *protocol.Request) (*protocol.A
 	defer cancel()
 	c.nextID++
 	r.ID = c.nextID
+	if c.options.Exchange != nil {
+		return c.options.Exchange(ctx, r)
+	}
 	for next := waitFirst; ; {
 		a, err := c.round(ctx, r)
 		wait := next

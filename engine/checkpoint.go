@@ -1,6 +1,10 @@
 package engine
 
-import "math/bits"
+import (
+	"cmp"
+	"math/bits"
+	"slices"
+)
 
 // A checkpoint is fuzzy: between batches the decider copies a few dirty pages at
 // a time, and traffic goes on. Every page carries the index of the last entry
@@ -43,6 +47,9 @@ func (c *Core) BeginCheckpoint() CheckpointStart {
 			start.Objects = append(start.Objects, ObjectCopy{key, o.index, o.data})
 		}
 	}
+	slices.SortFunc(start.Objects, func(a, b ObjectCopy) int { // the same pass writes the same, as a seeded simulation needs it
+		return cmp.Or(cmp.Compare(a.Key.Kind, b.Key.Kind), cmp.Compare(a.Key.ID, b.Key.ID))
+	})
 	return start
 }
 

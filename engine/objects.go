@@ -100,6 +100,9 @@ func (c *Core) Object(key ObjectKey) []byte {
 	return nil
 }
 
+// HasObject says whether a catalog object was ever made; deleted ones count.
+func (c *Core) HasObject(key ObjectKey) bool { return c.objects[key] != nil }
+
 // ObjectIDs returns the ids of a kind's objects, ascending.
 func (c *Core) ObjectIDs(kind ObjectKind) []uint32 {
 	var ids []uint32

@@ -136,32 +136,42 @@ func modelTerms() map[string]map[string]string {
 // revise signs and imports the license with the present terms.
 func (m *model) revise() {
 	m.revision++
-	header := []license.Field{
-		{Name: "LicenseId", Value: "1"}, {Name: "OrganizationID", Value: "2001"}, {Name: "Bindings", Value: "key"},
-	}
-	var items [][]license.Field
-	for _, id := range sortedKeys(m.terms) {
-		fields := []license.Field{{Name: "ItemId", Value: id}}
-		for _, name := range sortedKeys(m.terms[id]) {
-			fields = append(fields, license.Field{Name: name, Value: m.terms[id][name]})
-		}
-		items = append(items, fields)
-	}
-	file := must(license.Draft(header, items, modelStart))
-	file.Revision = m.revision
-	file = must(license.Activate(file, []license.UUID{m.server.UUID()}, modelStart))
+	file := modelLicense(m.terms, m.revision, m.server.UUID())
 	text := must(file.Sign(m.vendor))
 	m.edit(func(c *engine.Core) error {
 		_, err := c.ImportLicense(text, engine.ImportTarget{})
 		return err
 	})
-	for name := range m.naive.items {
-		m.naive.replaced[name] = true
+	m.naive.revise(file)
+}
+
+// modelLicense is a revision of the one license, not signed yet.
+func modelLicense(terms map[string]map[string]string, revision uint32, server license.UUID) *license.File {
+	header := []license.Field{
+		{Name: "LicenseId", Value: "1"}, {Name: "OrganizationID", Value: "2001"}, {Name: "Bindings", Value: "key"},
+	}
+	var items [][]license.Field
+	for _, id := range sortedKeys(terms) {
+		fields := []license.Field{{Name: "ItemId", Value: id}}
+		for _, name := range sortedKeys(terms[id]) {
+			fields = append(fields, license.Field{Name: name, Value: terms[id][name]})
+		}
+		items = append(items, fields)
+	}
+	file := must(license.Draft(header, items, modelStart))
+	file.Revision = revision
+	return must(license.Activate(file, []license.UUID{server}, modelStart))
+}
+
+// revise takes over the items of a license's newer revision.
+func (m *naive) revise(file *license.File) {
+	for name := range m.items {
+		m.replaced[name] = true
 	}
 	for i := range file.Items {
 		it := &file.Items[i]
-		m.naive.replaced["1/"+it.ID] = false
-		m.naive.items["1/"+it.ID] = &naiveItem{
+		m.replaced["1/"+it.ID] = false
+		m.items["1/"+it.ID] = &naiveItem{
 			name: "1/" + it.ID, product: it.Product, way: it.ChargeWay, quota: it.Quota, tolerance: it.TolerancePercent(),
 			start: it.Start, expiry: it.Expiry, over: it.Expiry + it.Grace, offline: it.OfflineFor, lease: it.ActiveTime,
 			budget: it.OveruseSlots(), revoked: it.Revoked, versions: min(1, len(it.Versions)) + min(1, len(it.Deployment)),

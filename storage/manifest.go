@@ -1,11 +1,14 @@
 package storage
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"io/fs"
+	"maps"
+	"slices"
 
 	"muster/engine"
 	"muster/storage/journal"
@@ -51,7 +54,9 @@ func (m *manifest) encode() []byte {
 		}
 	}
 	b = le.AppendUint32(b, uint32(len(m.objects)))
-	for k, o := range m.objects {
+	byID := func(a, b engine.ObjectKey) int { return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID)) }
+	for _, k := range slices.SortedFunc(maps.Keys(m.objects), byID) {
+		o := m.objects[k]
 		b = le.AppendUint32(append(b, byte(k.Kind)), k.ID)
 		b = le.AppendUint32(le.AppendUint64(b, o.index), o.crc)
 	}

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -58,6 +59,10 @@ type Store struct {
 	pages   Pages
 	check   *checkpointer
 	keeping keeping
+	newer   map[engine.ObjectKey]uint64 // objects of an unfinished pass, with their index
+	// durable is the newest journal entry that a page or object was copied with:
+	// they are copied when it is durable, so the journal has to reach it.
+	durable uint64
 }
 
 // Open recovers the state of a data directory.
@@ -118,6 +123,7 @@ func (s *Store) loadPages(m *manifest) error {
 		if err != nil {
 			return err
 		}
+		s.durable = max(s.durable, p.Index())
 		if marks := m.pages[id.Table]; id.Number < uint32(len(marks)) {
 			found[id.Table]++
 			if err := checkMark(marks[id.Number], pageMark{p.Index(), crc}); err != nil {
@@ -149,19 +155,29 @@ func checkMark(want, got pageMark) error {
 	return nil
 }
 
+// loadObjects takes over the catalog objects that the manifest vouches for. One
+// that is newer than the checkpoint was copied by a pass that did not finish;
+// nothing vouches for its bytes, so the journal has to bring it, see checkObjects.
 func (s *Store) loadObjects(m *manifest) error {
 	found := 0
+	s.newer = map[engine.ObjectKey]uint64{}
 	err := s.pages.Scan(objectPrefix, func(key, value []byte) error {
 		k := engine.ObjectKey{Kind: engine.ObjectKind(key[1]), ID: binary.BigEndian.Uint32(key[2:])}
 		if len(value) < 8 {
-			return fmt.Errorf("object %v is cut short", k)
+			return fmt.Errorf("object %v is cut short: restore the data directory from a backup", k)
 		}
 		index := binary.LittleEndian.Uint64(value)
-		if want, ok := m.objects[k]; ok {
+		s.durable = max(s.durable, index)
+		want, known := m.objects[k]
+		if known {
 			found++
-			if err := checkMark(want, pageMark{index, crc32.Checksum(value, castagnoli)}); err != nil {
-				return fmt.Errorf("object %v: %w", k, err)
-			}
+		}
+		if index > m.begin {
+			s.newer[k] = index
+			return nil
+		}
+		if err := checkMark(want, pageMark{index, crc32.Checksum(value, castagnoli)}); err != nil || !known {
+			return fmt.Errorf("object %v: %w", k, cmp.Or(err, errNotInManifest))
 		}
 		s.Core.LoadObject(k, index, append([]byte(nil), value[8:]...))
 		return nil
@@ -172,9 +188,21 @@ func (s *Store) loadObjects(m *manifest) error {
 	return err
 }
 
+var errNotInManifest = errors.New("the checkpoint did not write it: damaged; restore the data directory from a backup")
+
+// checkObjects makes sure that the journal brought what loadObjects left to it.
+func (s *Store) checkObjects() error {
+	for k, index := range s.newer {
+		if !s.Core.HasObject(k) {
+			return fmt.Errorf("object %v names journal entry %d, which does not have it: damaged; restore the data directory from a backup", k, index)
+		}
+	}
+	return nil
+}
+
 // openJournal replays what stands behind the checkpoint and starts the core.
 func (s *Store) openJournal(m Media, opt Options) (err error) {
-	options := journal.Options{Disk: m.Journal, SegmentBytes: opt.SegmentBytes, Inline: m.Inline}
+	options := journal.Options{Disk: m.Journal, SegmentBytes: opt.SegmentBytes, Inline: m.Inline, Durable: s.durable}
 	s.Journal, err = journal.Open(options, s.CheckpointIndex, s.replay)
 	if err != nil {
 		return fmt.Errorf("journal in %s: %w", m.Journal, err)
@@ -182,7 +210,7 @@ func (s *Store) openJournal(m Media, opt Options) (err error) {
 	if torn := s.Journal.Found.Torn; torn.Bytes > 0 {
 		opt.Log.Warn("the journal ended in an entry that was never acknowledged, as after a power cut or kill; it was dropped", "file", torn.File, "offset", torn.Offset, "bytes", torn.Bytes)
 	}
-	if err := s.Core.Start(s.Journal.LastIndex()); err != nil {
+	if err := errors.Join(s.checkObjects(), s.Core.Start(s.Journal.LastIndex())); err != nil {
 		return errors.Join(err, s.Journal.Close())
 	}
 	return nil

@@ -87,8 +87,8 @@ func (s *Store) verify(dir, log journal.Disk, f *Found) error {
 		}
 		return s.replay(e)
 	})
-	if walked == nil && f.Journal.LastIndex < m.begin {
-		walked = fmt.Errorf("it ends at entry %d, the checkpoint began at %d: entries are missing; restore the data directory from a backup", f.Journal.LastIndex, m.begin)
+	if durable := max(m.begin, s.durable); walked == nil && f.Journal.LastIndex < durable {
+		walked = fmt.Errorf("it ends at entry %d, the checkpoint holds entry %d: entries are missing; restore the data directory from a backup", f.Journal.LastIndex, durable)
 	}
 	if walked != nil {
 		walked = fmt.Errorf("journal in %s: %w", log, walked)
@@ -96,7 +96,7 @@ func (s *Store) verify(dir, log journal.Disk, f *Found) error {
 	if err := errors.Join(broken, walked); err != nil {
 		return err
 	}
-	if err := s.Core.Start(f.Journal.LastIndex); err != nil {
+	if err := errors.Join(s.checkObjects(), s.Core.Start(f.Journal.LastIndex)); err != nil {
 		return err
 	}
 	f.Core = s.Core

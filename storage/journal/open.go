@@ -16,6 +16,9 @@ type Options struct {
 	// appends, instead of ahead of use on one of its own. It is slower,
 	// but the order of all calls to Disk is fixed, as a seeded simulation needs it.
 	Inline bool
+	// Durable is the newest entry that the caller knows to have been durable: a
+	// journal that ends before it has lost its end. It matters above Open's from.
+	Durable uint64
 }
 
 func (opt Options) checked() (Options, error) {
@@ -56,7 +59,7 @@ func Open(opt Options, from uint64, replay func(Entry) error) (*Journal, error) 
 	if err := w.run(); err != nil {
 		return nil, err
 	}
-	if err := w.covers(from); err != nil {
+	if err := w.covers(from, max(from, opt.Durable)); err != nil {
 		return nil, err
 	}
 	j := &Journal{Found: w.report, opt: opt, at: w.at, segments: w.segments, bytes: w.report.Bytes}
@@ -76,7 +79,7 @@ func Open(opt Options, from uint64, replay func(Entry) error) (*Journal, error) 
 // have to the last one that it was told of. A checkpoint is written only of
 // entries that are durable, so one that is ahead of the journal means that the
 // journal lost its end.
-func (w *walk) covers(from uint64) error {
+func (w *walk) covers(from, durable uint64) error {
 	var file string
 	if n := len(w.segments); n > 0 {
 		file = w.segments[n-1].name()
@@ -85,9 +88,9 @@ func (w *walk) covers(from uint64) error {
 				fmt.Sprintf("the journal begins with entry %d, entries from %d on are needed", first, from+1)}
 		}
 	}
-	if w.at.index < from {
+	if w.at.index < durable {
 		return &DamageError{file, w.end,
-			fmt.Sprintf("the journal ends with entry %d, but entry %d had been made durable", w.at.index, from)}
+			fmt.Sprintf("the journal ends with entry %d, but entry %d had been made durable", w.at.index, durable)}
 	}
 	return nil
 }

@@ -89,6 +89,9 @@ func New() *Disk {
 	return d
 }
 
+// String names the disk in errors.
+func (d *Disk) String() string { return "simulated disk" }
+
 // FailAt makes the n-th next call of a kind return err, counted from 1. A write
 // that fails leaves the first half of its sectors behind.
 func (d *Disk) FailAt(op Op, n int, err error) {
