@@ -62,15 +62,16 @@ const (
 
 // names of the measurements.
 const (
-	deep16  = "report, 16 a record, 50 × depth 128"
-	deep1   = "report, 1 a record, 50 × depth 128"
-	shallow = "report, 1,000 × depth 1"
-	echoed  = "bare gnet echo, 1,000 × depth 1"
-	byUDP   = "report by UDP, 50 sockets × 16"
-	udpEcho = "bare recvmmsg echo, 50 sockets × 16"
-	renewal = "check-in, signed, 16 a record, 50 × depth 128"
-	hello   = "handshake on a new connection, 50 at once"
-	resumed = "report under a ticket on a new connection, 50 at once"
+	deep16    = "report, 16 a record, 50 × depth 128"
+	deep1     = "report, 1 a record, 50 × depth 128"
+	shallow   = "report, 1,000 × depth 1"
+	echoed    = "bare gnet echo, 1,000 × depth 1"
+	byUDP     = "report by UDP, 50 sockets × 16"
+	udpEcho   = "bare recvmmsg echo, 50 sockets × 16"
+	renewal   = "check-in, signed, 16 a record, 50 × depth 128"
+	hello     = "handshake on a new connection, 50 at once"
+	connected = "bare gnet echo on a new connection, 50 at once"
+	resumed   = "report under a ticket on a new connection, 50 at once"
 )
 
 // Run measures and prints medians.
@@ -150,11 +151,12 @@ func (c *Canonical) steps(server *Server, loads []namedLoad) (steps []step) {
 		step{echoed, c.measureEcho},
 		step{udpEcho, c.measureUDPEcho},
 		step{hello, func(ctx context.Context) (Result, error) { return c.measureHello(ctx, server) }},
-		step{resumed, func(ctx context.Context) (Result, error) { return c.measureResumed(ctx, server) }})
+		step{resumed, func(ctx context.Context) (Result, error) { return c.measureResumed(ctx, server) }},
+		step{connected, c.measureConnect})
 }
 
 func (c *Canonical) progress(round int, r Result) {
-	fmt.Fprintf(c.Out, "round %d/%d  %-38s %9.0f/s  %7.3f µs  p50 %-9v p99 %v\n", round+1, c.Rounds, r.Name, r.Rate(), us(r.PerRequest()), r.P50, r.P99)
+	fmt.Fprintf(c.Out, "round %d/%d  %-54s %9.0f/s  %7.3f µs  p50 %-9v p99 %v\n", round+1, c.Rounds, r.Name, r.Rate(), us(r.PerRequest()), r.P50, r.P99)
 }
 
 func us(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 }
@@ -311,7 +313,7 @@ func pingPong(ctx context.Context, conn net.Conn, request, reply int, h *Histogr
 func (c *Canonical) print(results map[string][]Result) {
 	w := tabwriter.NewWriter(c.Out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(w, "\nmedians of %d\tserver CPU each\trate\tp50\tp99\t\n", c.Rounds)
-	for _, name := range []string{deep16, deep1, renewal, shallow, echoed, byUDP, udpEcho, hello, resumed} {
+	for _, name := range []string{deep16, deep1, renewal, shallow, echoed, byUDP, udpEcho, hello, resumed, connected} {
 		rs := results[name]
 		if len(rs) == 0 {
 			continue

@@ -27,7 +27,7 @@ func (c *Canonical) measureHello(ctx context.Context, server *Server) (Result, e
 	if err != nil {
 		return Result{}, err
 	}
-	return c.measureConnects(ctx, server, hello, key.Addresses[0].HostPort, func(int) []byte { return rec })
+	return c.measureConnects(ctx, server.Child, hello, key.Addresses[0].HostPort, func(int) []byte { return rec }, readRecord)
 }
 
 // measureResumed sends a report under a ticket: connect, Request, Reply, close.
@@ -53,18 +53,33 @@ func (c *Canonical) measureResumed(ctx context.Context, server *Server) (Result,
 		rec := protocol.AppendRequest(protocol.BeginRequest(nil), &g.flights[0].request)
 		records[i] = g.conn.Ticket().Session().FinishRequest(rec, 0, nonces.Next())
 	}
-	return c.measureConnects(ctx, server, resumed, key.Addresses[0].HostPort, func(i int) []byte { return records[i] })
+	return c.measureConnects(ctx, server.Child, resumed, key.Addresses[0].HostPort, func(i int) []byte { return records[i] }, readRecord)
+}
+
+// measureConnect does with the bare echo what measureResumed does with the server:
+// what a connection costs alone.
+func (c *Canonical) measureConnect(ctx context.Context) (Result, error) {
+	request, reply := recordSizes()
+	child, addr, err := StartEcho(serverCPU, c.Self, "echo", fmt.Sprint(request), fmt.Sprint(reply))
+	if err != nil {
+		return Result{}, err
+	}
+	defer child.Kill()
+	return c.measureConnects(ctx, child, connected, addr, func(int) []byte { return make([]byte, request) }, func(in *bufio.Reader) error {
+		_, err := in.Discard(reply)
+		return err
+	})
 }
 
 // connects is how many connections are made at a time.
 const connects = 50
 
-func (c *Canonical) measureConnects(ctx context.Context, server *Server, name, addr string, record func(i int) []byte) (Result, error) {
+func (c *Canonical) measureConnects(ctx context.Context, child *Child, name, addr string, record func(i int) []byte, read func(*bufio.Reader) error) (Result, error) {
 	faults := make([]error, connects)
-	r, err := c.clock(ctx, name, server.Child, connects, func(run context.Context, i int, h *Histogram) (n uint64) {
+	r, err := c.clock(ctx, name, child, connects, func(run context.Context, i int, h *Histogram) (n uint64) {
 		for rec := record(i); run.Err() == nil; n++ {
 			began := time.Now()
-			if faults[i] = connectOnce(addr, rec); faults[i] != nil {
+			if faults[i] = connectOnce(addr, rec, read); faults[i] != nil {
 				return n
 			}
 			h.Observe(time.Since(began))
@@ -74,8 +89,8 @@ func (c *Canonical) measureConnects(ctx context.Context, server *Server, name, a
 	return r, firstError(append(faults, err)...)
 }
 
-// connectOnce sends a record on a connection of its own and reads one back.
-func connectOnce(addr string, rec []byte) error {
+// connectOnce sends a record on a connection of its own and reads what comes back.
+func connectOnce(addr string, rec []byte, read func(*bufio.Reader) error) error {
 	conn, err := net.Dial("tcp", addr)
 	if err != nil {
 		return err
@@ -85,7 +100,11 @@ func connectOnce(addr string, rec []byte) error {
 	if _, err := conn.Write(rec); err != nil {
 		return err
 	}
-	in := bufio.NewReader(conn)
+	return read(bufio.NewReader(conn))
+}
+
+// readRecord reads a record that is no rejection.
+func readRecord(in *bufio.Reader) error {
 	head, err := in.Peek(protocol.HeaderBytes)
 	if err != nil {
 		return err
