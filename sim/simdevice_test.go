@@ -116,13 +116,15 @@ func (d *simDevice) exchange(_ context.Context, r *protocol.Request) (*protocol.
 // kill ends the process at whatever it is waiting for; the next one goes on from
 // the disk.
 func (d *simDevice) kill() {
-	*d.killed = true
-	for { // its calls return, and can neither send nor keep
-		if _, running := d.next(); !running {
-			break
-		}
-	}
+	d.end()
 	d.start()
+}
+
+func (d *simDevice) end() {
+	*d.killed = true
+	for running := true; running; { // its calls return, and can neither send nor keep
+		_, running = d.next()
+	}
 }
 
 // receive is an answer that arrives. The ledger takes it, also if nobody waits.

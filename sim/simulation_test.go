@@ -156,6 +156,9 @@ func runSimulation(seed uint64) (simTally, error) {
 	}
 	s.finish()
 	s.end()
+	for _, d := range s.devices {
+		d.end()
+	}
 	return s.simTally, s.err
 }
 
