@@ -103,7 +103,7 @@ func (b *bed) config() Config {
 		},
 		Ready: func() bool { return !b.stopped }, Now: func() int64 { return b.now.UnixNano() },
 		Version: "test", Started: noon, HandshakeKey: b.identity.HandshakeKey, Server: b.identity.UUID(), Mode: b.identity.Mode,
-		DeviceAddr: func() string { return b.deviceAddr }, Hosts: []string{"licenses.example.com"}, LocalToken: localToken,
+		DeviceAddr: func() string { return b.deviceAddr }, Hosts: []string{"licenses.example.com"}, LocalToken: localToken, URL: "http://10.0.0.5:48080",
 		SetupCode: func() string { return b.setupCode },
 		SetupDone: func() error {
 			if b.setupFails == nil {

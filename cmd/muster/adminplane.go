@@ -38,6 +38,7 @@ type adminPlane struct {
 	listener net.Listener
 	http     *http.Server
 	serving  atomic.Pointer[serving] // nil until the state is recovered
+	endLoops context.CancelFunc      // of what runs beside requests
 }
 
 // serving is what exists once the state is recovered.
@@ -112,6 +113,9 @@ func (p *program) openAdmin() error {
 		WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
 	}
 	p.admin.http.RegisterOnShutdown(api.EndEvents)
+	ctx, cancel := context.WithCancel(context.Background())
+	p.admin.endLoops = cancel
+	go api.RunAlerts(ctx)
 	limited := netutil.LimitListener(l, adminConnectionsMax)
 	serve := p.admin.http.Serve
 	if secure != nil {
@@ -153,7 +157,7 @@ func (p *program) adminConfig(token string) admin.Config {
 		HandshakeKey: p.identity.Public.HandshakeKey, Server: p.identity.Public.UUID(), Mode: p.identity.Public.Mode, Moved: p.identity.Moved,
 		RotateTickets: func(endSessions bool) (uint32, error) { return p.tickets.Rotate(time.Now(), endSessions) },
 		DeviceAddr:    func() string { return p.front.Addr().String() },
-		Hosts:         p.config.AdminHosts, LocalToken: token,
+		Hosts:         p.config.AdminHosts, LocalToken: token, URL: p.url, AlertInterval: p.config.AlertInterval,
 		SetupCode: func() string {
 			code, _ := os.ReadFile(p.path(setupFile)) // gone: used up
 			return strings.TrimSpace(string(code))
@@ -167,6 +171,7 @@ func (p *program) path(name string) string { return filepath.Join(p.config.Data,
 
 // closeAdmin lets requests under way end.
 func (p *program) closeAdmin(ctx context.Context) error {
+	p.admin.endLoops()
 	_ = os.Remove(p.path(urlFile)) // no server to find there any more
 	return p.admin.http.Shutdown(ctx)
 }
