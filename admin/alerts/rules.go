@@ -39,7 +39,7 @@ func Defaults() Thresholds {
 	return Thresholds{
 		Seats: []uint64{60, 80, 100, 110}, DailySeats: []uint64{100, 110}, Uses: []uint64{60, 80, 100, 105},
 		Overuse: []uint64{60, 80, 100}, Failures: []uint64{10, 20, 40, 60, 80, 100}, FailureDevicesMin: 20,
-		ExpiryDays: []uint64{30, 7, 1, 0},
+		ExpiryDays: []uint64{0, 1, 7, 30},
 	}
 }
 
