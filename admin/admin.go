@@ -65,6 +65,9 @@ type Config struct {
 	// AlertInterval is how often alerts are evaluated by RunAlerts.
 	AlertInterval time.Duration
 
+	// MetricsToken asks for a token for /metrics from loopback too.
+	MetricsToken bool
+
 	SetupCode func() string // the one-time code, "" when it is used up [OPS-2]
 	SetupDone func() error  // uses it up
 

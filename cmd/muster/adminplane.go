@@ -157,7 +157,7 @@ func (p *program) adminConfig(token string) admin.Config {
 		HandshakeKey: p.identity.Public.HandshakeKey, Server: p.identity.Public.UUID(), Mode: p.identity.Public.Mode, Moved: p.identity.Moved,
 		RotateTickets: func(endSessions bool) (uint32, error) { return p.tickets.Rotate(time.Now(), endSessions) },
 		DeviceAddr:    func() string { return p.front.Addr().String() },
-		Hosts:         p.config.AdminHosts, LocalToken: token, URL: p.url, AlertInterval: p.config.AlertInterval,
+		Hosts:         p.config.AdminHosts, LocalToken: token, URL: p.url, AlertInterval: p.config.AlertInterval, MetricsToken: p.config.MetricsToken,
 		SetupCode: func() string {
 			code, _ := os.ReadFile(p.path(setupFile)) // gone: used up
 			return strings.TrimSpace(string(code))
@@ -186,7 +186,12 @@ func (p *program) runtimeSource() admin.RuntimeSource {
 		return &none
 	}
 	histogram := func(name, help string, of func(*server.DeciderStats) *server.Histogram) admin.RuntimeHistogram {
-		return admin.RuntimeHistogram{Name: name, Help: help, Snapshot: func() (uint64, float64, map[float64]uint64) { return of(stats()).Snapshot() }}
+		return admin.RuntimeHistogram{Name: name, Help: help, Snapshot: func() (int, []uint64, float64) {
+			if p.admin.serving.Load() == nil {
+				return 0, nil, 0
+			}
+			return of(stats()).Snapshot()
+		}}
 	}
 	value := func(name, help string, of func() float64) admin.RuntimeValue {
 		return admin.RuntimeValue{Name: name, Help: help, Value: of}

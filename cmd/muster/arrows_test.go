@@ -43,7 +43,7 @@ var homes = map[string][]string{
 	"github.com/panjf2000/gnet/v2":        {"engine/server", "bench/peer"},
 	"github.com/dgraph-io/badger/v4":      {"storage"},
 	"github.com/vmihailenco/msgpack/v5":   {"protocol"},
-	"github.com/prometheus/client_golang": {"admin"},
+	"github.com/prometheus/client_golang": {"admin", "cmd/muster"},
 	"github.com/wneessen/go-mail":         {"admin/alerts"},
 }
 

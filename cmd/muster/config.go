@@ -37,6 +37,7 @@ type serveConfig struct {
 	UDP            bool
 	Profile        string
 	AlertInterval  time.Duration
+	MetricsToken   bool
 	ConnectionsMax int
 	Guards         server.Guards
 	ProxiedFrom    []string
@@ -71,6 +72,7 @@ func (c *serveConfig) flags(f *pflag.FlagSet) {
 	f.Uint64Var(&c.Guards.UnreadMax, "unread-max", server.UnreadMaxDefault, "bytes of answers that devices may leave unread, all together")
 	f.StringSliceVar(&c.ProxiedFrom, "proxied-from", nil, "networks of proxies that send a PROXY protocol v2 header, such as 10.0.0.5/32")
 	f.DurationVar(&c.AlertInterval, "alert-interval", 10*time.Minute, "how often usage alerts are evaluated")
+	f.BoolVar(&c.MetricsToken, "metrics-token", false, "ask for a token (scope metrics) for /metrics from this machine too")
 	f.StringVar(&c.Profile, "profile", "", "directory for profiles of the run, cpu.pprof and allocs.pprof; empty: none")
 	f.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&c.LogFormat, "log-format", "text", "text or json")

@@ -91,9 +91,9 @@ func NewDecider(c DeciderConfig) *Decider {
 		signing: make(chan func()), signed: make(chan struct{}),
 		finished: make(chan error, 1), lastPass: c.Now(),
 	}
-	d.Stats.BatchSize.bounds = batchBounds
-	d.Stats.CommitSeconds.bounds = secondBounds
-	d.Stats.CopySeconds.bounds = secondBounds
+	d.Stats.BatchSize.lowest = lowestRequests
+	d.Stats.CommitSeconds.lowest = lowestSeconds
+	d.Stats.CopySeconds.lowest = lowestSeconds
 	d.Stats.PassIndex.Store(c.CheckpointIndex)
 	d.publish()
 	return d
