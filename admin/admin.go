@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"io"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -42,7 +43,14 @@ type Config struct {
 	// called only while there is a catalog.
 	Tallies func(visit func(project uint32, code engine.Code, n uint64))
 	Ready   func() bool  // devices are served
-	Now     func() int64 // wall clock, unix nanoseconds
+	Now     func() int64 // the time that everything is decided by, unix nanoseconds
+	// Backup writes a backup of all that there is.
+	Backup func(w io.Writer) error
+	// ClockOffset is by how much the machine's clock is ahead of Now while it
+	// jumped and is not followed, else 0. AcceptClock follows it from now on and
+	// returns what it says, in unix nanoseconds.
+	ClockOffset func() time.Duration
+	AcceptClock func() int64
 
 	Version string
 	Started time.Time
@@ -115,7 +123,7 @@ type route struct {
 
 func (a *Admin) routes() []route {
 	return slices.Concat(
-		a.healthRoutes(), a.setupRoutes(), a.tokenRoutes(), a.serverRoutes(), a.vendorKeyRoutes(),
+		a.healthRoutes(), a.setupRoutes(), a.tokenRoutes(), a.serverRoutes(), a.backupRoutes(), a.vendorKeyRoutes(),
 		a.licenseFileRoutes(), a.itemRoutes(), a.projectRoutes(), a.keyRoutes(),
 		a.deviceRoutes(), a.accountRoutes(), a.sessionRoutes(), a.auditRoutes(), a.statisticRoutes(), a.eventRoutes(), a.alertRoutes(), a.openAPIRoutes(),
 	)

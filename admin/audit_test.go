@@ -62,6 +62,7 @@ func TestAudit(t *testing.T) { // [OPS-1]
 		{"PATCH", "/api/v1/projects/" + project, jsonBody(`{"name": " "}`), 422, ""},
 		{"PUT", "/api/v1/server/addresses", jsonBody(`{"addresses": ["tcp://a:1"]}`), ok, `server.addresses server {"addresses":null} {"addresses":["tcp://a:1"]}`},
 		{"PUT", "/api/v1/server/addresses", jsonBody(`{"addresses": ["tcp://a:1"]}`), ok, ""},
+		{"POST", "/api/v1/server/clock", noBody, ok, ""}, // it was right,
 		{"POST", "/api/v1/server/ticket-keys", jsonBody(`{"endSessions": true}`), ok, `server.ticket-keys server  {"endSessions":true,"epoch":2}`},
 		{"POST", "/api/v1/vendor-keys", text(public), ok, ""}, // it is configured
 		{"POST", device + "/block", noBody, ok, `device.block ` + strings.TrimPrefix(device, "/api/v1/devices/") + ` {"blocked":false} {"blocked":true}`},

@@ -39,8 +39,10 @@ type bed struct {
 	mutex sync.Mutex // of the core: the ledger is one goroutine at a time
 	core  *engine.Core
 	now   time.Time
-	fail  error // what Do answers instead of working
-	done  int   // changes that were made
+	// offset is by how much the machine's clock is ahead of now.
+	offset time.Duration
+	fail   error // what Do answers instead of working
+	done   int   // changes that were made
 
 	recovering, stopped bool
 	setupCode           string
@@ -102,6 +104,8 @@ func (b *bed) config() Config {
 			return b.core.Catalog()
 		},
 		Ready: func() bool { return !b.stopped }, Now: func() int64 { return b.now.UnixNano() },
+		Backup:      func(w io.Writer) error { _, err := io.WriteString(w, "a backup"); return err }, // the real one is tested with the real server
+		ClockOffset: func() time.Duration { return b.offset }, AcceptClock: func() int64 { b.now = b.now.Add(b.offset); b.offset = 0; return b.now.UnixNano() },
 		Version: "test", Started: noon, HandshakeKey: b.identity.HandshakeKey, Server: b.identity.UUID(), Mode: b.identity.Mode,
 		DeviceAddr: func() string { return b.deviceAddr }, Hosts: []string{"licenses.example.com"}, LocalToken: localToken, URL: "http://10.0.0.5:48080",
 		SetupCode: func() string { return b.setupCode },

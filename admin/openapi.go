@@ -41,6 +41,7 @@ const (
 	plainText bodyKind = iota
 	jsonLines
 	eventStream
+	zstdFile
 	anyObject
 	licenseFileBody
 	eitherSetup
@@ -154,6 +155,8 @@ func (s schemas) content(v any) object {
 		return object{"application/jsonl": text}
 	case eventStream:
 		return object{"text/event-stream": text}
+	case zstdFile:
+		return object{"application/zstd": object{"schema": object{"type": "string", "format": "binary"}}}
 	case anyObject:
 		return object{"application/json": object{"schema": object{"type": "object"}}}
 	case licenseFileBody:

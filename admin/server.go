@@ -17,6 +17,8 @@ func (a *Admin) serverRoutes() []route {
 			doc: doc{"Set the addresses in license keys", NewAddresses{}, Addresses{}, []int{200}}},
 		{method: "POST", path: "/api/v1/server/ticket-keys", scope: ScopeWrite, bodyMax: textMax, handle: a.rotateTickets,
 			doc: doc{"Make a new key for devices' sessions", TicketRotation{}, TicketKey{}, []int{200}}},
+		{method: "POST", path: "/api/v1/server/clock", scope: ScopeWrite, handle: a.acceptClock,
+			doc: doc{"Follow the machine's clock again after it jumped", nil, Clock{}, []int{200}}},
 	}
 }
 
@@ -31,8 +33,17 @@ type Server struct {
 	DeviceAddress string    `json:"deviceAddress"` // host:port where devices are served
 	HandshakeKey  string    `json:"handshakeKey"`  // hexadecimal, 32 bytes
 	Moved         bool      `json:"moved"`         // it woke on another machine: licenses bound to the old UUID are suspended
+	Clock         Clock     `json:"clock"`
 	Addresses     Addresses `json:"addresses"`
 	Counts        *Counts   `json:"counts,omitempty"` // missing while the server does not serve
+}
+
+// Clock is the time that everything is decided by.
+type Clock struct {
+	Time time.Time `json:"time"`
+	// OffsetSeconds is by how much the machine's clock is ahead, negative: behind,
+	// while it jumped by more than an hour and is not followed; else 0.
+	OffsetSeconds int64 `json:"offsetSeconds"`
 }
 
 // Counts says how much a server has.
@@ -48,6 +59,7 @@ func (a *Admin) showServer(w http.ResponseWriter, r *http.Request) error {
 		UUID: a.Server.String(), Binding: a.Mode.String(), Version: a.Version,
 		State: a.state(), Ready: a.isReady(), Started: a.Started.UTC().Truncate(time.Second),
 		DeviceAddress: a.DeviceAddr(), HandshakeKey: hex.EncodeToString(a.HandshakeKey[:]), Moved: a.Moved,
+		Clock: a.clock(),
 	}
 	catalog := a.Catalog()
 	answer.Addresses = a.addressesOf(catalog, r)
@@ -90,6 +102,26 @@ func (a *Admin) rotateTickets(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return writeJSON(w, http.StatusOK, TicketKey{Epoch: epoch})
+}
+
+func (a *Admin) clock() Clock {
+	return Clock{Time: time.Unix(0, a.Now()).UTC().Truncate(time.Second), OffsetSeconds: int64(a.ClockOffset().Round(time.Second) / time.Second)}
+}
+
+// acceptClock takes the machine's clock over, also one that is behind what was
+// decided by before.
+func (a *Admin) acceptClock(w http.ResponseWriter, r *http.Request) error {
+	err := a.edit(r.Context(), func(c *engine.Core) error {
+		before := a.clock()
+		if err := c.SetBack(a.AcceptClock()); err != nil {
+			return err
+		}
+		return a.record(c, r, "server.clock", "server", before, a.clock())
+	})
+	if err != nil {
+		return err
+	}
+	return writeJSON(w, http.StatusOK, a.clock())
 }
 
 func (a *Admin) state() string {

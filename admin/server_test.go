@@ -20,6 +20,7 @@ func TestServerView(t *testing.T) { // [SRV-1] [OPS-1]
 	want := Server{
 		UUID: b.identity.UUID().String(), Binding: "key", Version: "test", State: "serving", Ready: true, Started: noon,
 		DeviceAddress: "[::]:4808", HandshakeKey: "010203" + strings.Repeat("00", 29),
+		Clock:     Clock{Time: noon},
 		Addresses: Addresses{Addresses: []string{"tcp://10.0.0.5:4808"}, Default: true},
 		Counts:    &Counts{LicenseFiles: 1, Items: 2, Projects: 1, Devices: 1},
 	}

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -203,25 +202,10 @@ func recordSizes() (request, reply int) {
 	return protocol.RequestOverhead + len(protocol.AppendRequest(nil, &r)), protocol.ReplyOverhead + len(protocol.AppendAnswer(nil, &a))
 }
 
-// echo starts a bare echo as a process of its own and returns where it listens.
-func (c *Canonical) echo(kind string, sizes ...int) (*Child, string, error) {
-	args := []string{kind}
-	for _, n := range sizes {
-		args = append(args, fmt.Sprint(n))
-	}
-	var addr string
-	child, err := startChild(exec.Command(c.Self, args...), serverCPU, func(line string) bool {
-		text, up := strings.CutPrefix(line, "ready ")
-		addr = text
-		return up
-	})
-	return child, addr, err
-}
-
 // measureEcho does with the bare echo what the shallow load does with the server.
 func (c *Canonical) measureEcho(ctx context.Context) (Result, error) {
 	request, reply := recordSizes()
-	child, addr, err := c.echo("echo", request, reply)
+	child, addr, err := StartEcho(serverCPU, c.Self, "echo", fmt.Sprint(request), fmt.Sprint(reply))
 	if err != nil {
 		return Result{}, err
 	}
@@ -241,7 +225,7 @@ func (c *Canonical) measureEcho(ctx context.Context) (Result, error) {
 // measureUDPEcho does with the bare echo what the load by UDP does with the server.
 func (c *Canonical) measureUDPEcho(ctx context.Context) (Result, error) {
 	request, reply := recordSizes()
-	child, addr, err := c.echo("udp-echo", reply)
+	child, addr, err := StartEcho(serverCPU, c.Self, "udp-echo", fmt.Sprint(reply))
 	if err != nil {
 		return Result{}, err
 	}

@@ -50,6 +50,18 @@ func startChild(cmd *exec.Cmd, cpu int, line func(string) (up bool)) (*Child, er
 	return c, nil
 }
 
+// StartEcho starts a bare echo: a command that prints "ready ADDR". It returns
+// where it listens.
+func StartEcho(cpu int, words ...string) (*Child, string, error) {
+	var addr string
+	child, err := startChild(exec.Command(words[0], words[1:]...), cpu, func(line string) bool {
+		text, up := strings.CutPrefix(line, "ready ")
+		addr = text
+		return up
+	})
+	return child, addr, err
+}
+
 // PID is the process id.
 func (c *Child) PID() int { return c.cmd.Process.Pid }
 

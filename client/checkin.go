@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"muster/license"
+	"muster/machine"
 	"muster/protocol"
 )
 
@@ -37,7 +38,7 @@ func (c *Client) checkIn(use *Use) *protocol.CheckIn {
 	in := &protocol.CheckIn{
 		Product: []byte(use.Product), Version: use.Version, Edition: []byte(use.Edition),
 		Deployment: []byte(use.Deployment), ChargeWay: uint8(use.ChargeWay),
-		Validation: []byte(use.Validation), Instances: use.Instances, BootClock: bootClock(),
+		Validation: []byte(use.Validation), Instances: use.Instances, BootClock: uint64(machine.BootClock().Milliseconds()),
 	}
 	if len(c.state.Proof) > 0 {
 		in.KnownCert = license.ProofID(c.state.Proof)

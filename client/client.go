@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"muster/license"
+	"muster/machine"
 	"muster/protocol"
 )
 
@@ -170,7 +171,7 @@ func (c *Client) Now() time.Time {
 	if offset == 0 {
 		return time.Now()
 	}
-	return time.UnixMilli(int64(bootClock()) + offset)
+	return time.UnixMilli(machine.BootClock().Milliseconds() + offset)
 }
 
 // Close closes the connection. The grant stays of use.
@@ -193,7 +194,7 @@ func (c *Client) drop() error {
 func (c *Client) syncClock(serverMilliseconds uint64) {
 	if serverMilliseconds != 0 {
 		c.heard.Store(serverMilliseconds)
-		c.clockOffset.Store(int64(serverMilliseconds) - int64(bootClock()))
+		c.clockOffset.Store(int64(serverMilliseconds) - machine.BootClock().Milliseconds())
 	}
 }
 

@@ -104,9 +104,8 @@ func (c *Core) applyGrants(e *grantsEffect) {
 	m.chain = e.chain
 }
 
-// applyTime keeps the highest entry time: the clock never runs backwards for
-// decisions, not over a restart either.
+// applyTime keeps the time of the last entry: the clock never runs backwards for
+// decisions, not over a restart either, unless SetBack has taken it back.
 func (c *Core) applyTime(time int64) {
-	m := (*metaRow)(c.meta.edit(0, c.index))
-	m.time = max(m.time, time)
+	(*metaRow)(c.meta.edit(0, c.index)).time = time
 }

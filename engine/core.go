@@ -67,8 +67,8 @@ type Core struct {
 // it, then Start.
 func New(config Config) *Core {
 	c := &Core{
-		config: config,
-		byUUID: newIndex(), objects: map[ObjectKey]*object{}, parsed: parsedFiles{}, slotRows: map[slotKey]uint32{},
+		config:  config,
+		objects: map[ObjectKey]*object{}, parsed: parsedFiles{},
 		tokens: newTokenKey(config.TokenKey),
 	}
 	if c.config.DevicesMax == 0 || c.config.DevicesMax > DevicesMax {
@@ -155,7 +155,17 @@ func (c *Core) Start(last uint64) error {
 		c.meta.grow(0)
 	}
 	c.begin(last, (*metaRow)(c.meta.at(0)).time)
+	if err := c.derive(); err != nil {
+		return err
+	}
+	c.Publish()
+	return nil
+}
+
+// derive builds everything that follows from rows and objects.
+func (c *Core) derive() error {
 	c.hour = Hour.At(c.now)
+	c.items = nil
 	c.indexCounters()
 	if err := c.rebuild(); err != nil {
 		return err
@@ -164,7 +174,6 @@ func (c *Core) Start(last uint64) error {
 	c.indexSlots()
 	c.indexDevices()
 	c.indexShares()
-	c.Publish()
 	return nil
 }
 
@@ -177,6 +186,7 @@ func (c *Core) indexSlots() {
 }
 
 func (c *Core) indexDevices() {
+	c.byUUID = newIndex()
 	for n := range c.devices.rows {
 		d := c.device(n)
 		if d.flags&flagSecondary != 0 {

@@ -29,6 +29,7 @@ const (
 	effDenied     = 16 // a check-in or report was refused
 	effPeak       = 17 // more are in use at a time than before in an hour or day
 	effDetailPage = 18 // a page of details was given to a ring
+	effClock      = 19 // the clock was set back
 )
 
 // EntryKind is the journal entry kind of a batch of effects.

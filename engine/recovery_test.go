@@ -76,6 +76,10 @@ func TestRecoverAtAnyMoment(t *testing.T) {
 				name := fmt.Sprint("renamed at ", step)
 				b.edit(func(c *Core) error { _, err := c.EditProject(p.ID, ProjectEdit{Name: &name}); return err })
 			}
+			if r.IntN(300) == 0 {
+				b.now = b.now.Add(-time.Duration(r.IntN(60*24)) * time.Hour)
+				b.edit(func(c *Core) error { return c.SetBack(b.now.UnixNano()) })
+			}
 			if r.IntN(60) == 0 {
 				name := fmt.Sprint("renamed at step ", step)
 				b.edit(func(c *Core) error { _, err := c.EditProject(p.ID, ProjectEdit{Name: &name}); return err })

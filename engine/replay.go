@@ -141,6 +141,12 @@ func (c *Core) decodeRare(kind uint8, r *reader) (apply func()) {
 	case effDetailPage:
 		e := detailPageEffect{r.u32(), detailOwner{r.u32(), r.u16(), RecordKind(r.u8()) % recordKinds, r.u8() % ringParts}}
 		return func() { c.applyDetailPage(&e) }
+	case effClock:
+		e := clockEffect{time: int64(r.u64())}
+		for range min(int(r.u32()), len(r.b)/8) {
+			e.items = append(e.items, clockLimit{r.u32(), r.u32()})
+		}
+		return func() { c.applyClock(&e) }
 	case effGrants:
 		e := grantsEffect{[32]byte(r.take(32)), [32]byte(r.take(32)), r.u32()}
 		return func() { c.applyGrants(&e) }

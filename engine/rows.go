@@ -116,7 +116,7 @@ const recordsPerRow = 2
 // metaRow is the single row of the meta table.
 type metaRow struct {
 	chain [32]byte // hash chain over the grant batches
-	time  int64    // highest entry time, unix nanoseconds
+	time  int64    // of the last entry, unix nanoseconds
 	_     [24]byte
 }
 

@@ -34,7 +34,7 @@ func objectKey(k engine.ObjectKey) []byte {
 // openBadger opens the page store. Pages are values of 4 KiB written in large
 // transactions and read only at start: no caches, no compression, all values in
 // the tables.
-func openBadger(path string, log *slog.Logger) (*badger.DB, error) {
+func openBadger(path string, log *slog.Logger) (badgerPages, error) {
 	opt := badger.DefaultOptions(path).
 		WithSyncWrites(true).
 		WithCompression(options.None).
@@ -50,9 +50,41 @@ func openBadger(path string, log *slog.Logger) (*badger.DB, error) {
 		WithLogger(badgerLog{log})
 	db, err := badger.Open(opt)
 	if err != nil {
-		return nil, fmt.Errorf("state in %s: %w", path, err)
+		return badgerPages{}, fmt.Errorf("state in %s: %w", path, err)
 	}
-	return db, nil
+	return badgerPages{db}, nil
+}
+
+// badgerPages implements [Pages].
+type badgerPages struct{ *badger.DB }
+
+// Put implements [Pages], with one transaction.
+func (db badgerPages) Put(list []KeyValue) error {
+	return db.Update(func(txn *badger.Txn) error {
+		for _, kv := range list {
+			if err := txn.Set(kv.Key, kv.Value); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// Scan implements [Pages].
+func (db badgerPages) Scan(prefix byte, visit func(key, value []byte) error) error {
+	return db.View(func(txn *badger.Txn) error {
+		opt := badger.DefaultIteratorOptions
+		opt.Prefix = []byte{prefix}
+		it := txn.NewIterator(opt)
+		defer it.Close()
+		for it.Rewind(); it.Valid(); it.Next() {
+			item := it.Item()
+			if err := item.Value(func(v []byte) error { return visit(item.Key(), v) }); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
 }
 
 // badgerLog passes Badger's messages on; what it calls information is detail here.

@@ -4,17 +4,16 @@ import (
 	"fmt"
 	"hash/crc32"
 
-	"github.com/dgraph-io/badger/v4"
-
 	"muster/engine"
+	"muster/storage/journal"
 )
 
-// checkpointer writes passes to Badger on a goroutine of its own. The decider
+// checkpointer writes passes beside the decider. The decider
 // fills one of two buffers while the other is written; when both are full it
 // goes on deciding and tries again after the next batch: the disk sets the pace.
 type checkpointer struct {
-	db       *badger.DB
-	path     string // of the manifest
+	pages    Pages
+	disk     journal.Disk // of the manifest
 	release  func(below uint64) error
 	work     chan func()
 	free     chan *pageBuffer
@@ -28,18 +27,14 @@ type pageBuffer struct {
 	ids   [engine.CheckpointPages]engine.PageID
 }
 
-func newCheckpointer(db *badger.DB, path string, last *manifest, release func(uint64) error) *checkpointer {
+func newCheckpointer(m Media, last *manifest, release func(uint64) error) *checkpointer {
 	c := &checkpointer{
-		db: db, path: path, manifest: *last, release: release,
+		pages: m.Pages, disk: m.Manifest, manifest: *last, release: release,
 		work: make(chan func(), 4), free: make(chan *pageBuffer, 2),
 	}
 	c.free <- new(pageBuffer)
 	c.free <- new(pageBuffer)
-	go func() {
-		for f := range c.work {
-			f()
-		}
-	}()
+	m.Writer(c.work)
 	return c
 }
 
@@ -88,7 +83,7 @@ func (c *checkpointer) Finish(done func(error)) {
 	c.work <- func() {
 		err := c.err
 		if err == nil {
-			err = WriteFile(c.path, c.manifest.encode(), 0o600)
+			err = replaceFile(c.disk, manifestName, c.manifest.encode())
 		}
 		if err == nil {
 			err = c.release(c.manifest.previous + 1)
@@ -103,29 +98,22 @@ func (c *checkpointer) Finish(done func(error)) {
 func (c *checkpointer) stop() { close(c.work) }
 
 func (c *checkpointer) writeObjects(objects []engine.ObjectCopy) error {
-	return c.db.Update(func(txn *badger.Txn) error {
-		for _, o := range objects {
-			value := objectValue(o)
-			if err := txn.Set(objectKey(o.Key), value); err != nil {
-				return err
-			}
-			c.manifest.objects[o.Key] = pageMark{o.Index, crc32.Checksum(value, castagnoli)}
-		}
-		return nil
-	})
+	list := make([]KeyValue, len(objects))
+	for i, o := range objects {
+		list[i] = KeyValue{objectKey(o.Key), objectValue(o)}
+		c.manifest.objects[o.Key] = pageMark{o.Index, crc32.Checksum(list[i].Value, castagnoli)}
+	}
+	return c.pages.Put(list)
 }
 
 func (c *checkpointer) writePages(pages []engine.Page, ids []engine.PageID) error {
-	return c.db.Update(func(txn *badger.Txn) error {
-		for i := range pages {
-			crc := pages[i].Seal()
-			if err := txn.Set(pageKey(ids[i]), pages[i][:]); err != nil {
-				return err
-			}
-			c.mark(ids[i], pageMark{pages[i].Index(), crc})
-		}
-		return nil
-	})
+	list := make([]KeyValue, len(pages))
+	for i := range pages {
+		crc := pages[i].Seal()
+		list[i] = KeyValue{pageKey(ids[i]), pages[i][:]}
+		c.mark(ids[i], pageMark{pages[i].Index(), crc})
+	}
+	return c.pages.Put(list)
 }
 
 func (c *checkpointer) mark(id engine.PageID, m pageMark) {

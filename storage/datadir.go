@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"muster/storage/journal"
 )
 
 // formatLine is the content of DATA/FORMAT. A directory with another one is
@@ -31,7 +33,7 @@ func OpenDir(path string) (*Dir, error) {
 	}
 	d := &Dir{Path: path}
 	var err error
-	if d.lock, err = lockFile(d.file("lock")); err != nil {
+	if d.lock, err = lockFile(d.file("lock"), os.O_RDWR|os.O_CREATE); err != nil {
 		return nil, fmt.Errorf("data directory %s: %w", path, err)
 	}
 	if err := d.gate(); err != nil {
@@ -45,10 +47,20 @@ func OpenDir(path string) (*Dir, error) {
 
 // gate checks the format version, or writes it into an empty directory.
 func (d *Dir) gate() error {
+	err := d.checkFormat()
+	if errors.Is(err, fs.ErrNotExist) {
+		return d.initialize()
+	}
+	return err
+}
+
+// checkFormat says whether this muster reads the directory. [fs.ErrNotExist]
+// means that it has no format.
+func (d *Dir) checkFormat() error {
 	got, err := os.ReadFile(d.file("FORMAT"))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return d.initialize()
+		return fmt.Errorf("%s is no muster data directory: %w", d.Path, err)
 	case err != nil:
 		return fmt.Errorf("data directory: %w", err)
 	case !bytes.Equal(got, []byte(formatLine)):
@@ -67,7 +79,7 @@ func (d *Dir) initialize() error {
 			return fmt.Errorf("data directory %s holds %q but no FORMAT file: it is not a muster data directory; name an empty or new one", d.Path, e.Name())
 		}
 	}
-	return WriteFile(d.file("FORMAT"), []byte(formatLine), 0o600)
+	return WriteFile(d.file("FORMAT"), []byte(formatLine))
 }
 
 func (d *Dir) file(name string) string { return filepath.Join(d.Path, name) }
@@ -75,20 +87,44 @@ func (d *Dir) file(name string) string { return filepath.Join(d.Path, name) }
 // Close gives the lock back.
 func (d *Dir) Close() error { return d.lock.Close() }
 
-// WriteFile replaces a file so that after a crash either the old or the new
-// content is there, whole: write, fsync, rename, fsync of the directory.
-func WriteFile(path string, data []byte, mode fs.FileMode) error {
-	f, err := os.OpenFile(path+".new", os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
+// WriteFile replaces a file, readable by its owner only, so that after a crash
+// either the old or the new content is there, whole.
+func WriteFile(path string, data []byte) error {
+	return replaceFile(journal.Dir(filepath.Dir(path)), filepath.Base(path), data)
+}
+
+// replaceFile is write, fsync, rename, fsync of the directory.
+func replaceFile(disk journal.Disk, name string, data []byte) error {
+	f, err := disk.Create(name + ".new")
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(data)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
+	_, err = f.WriteAt(data, 0)
+	if err == nil {
+		err = f.Sync()
 	}
-	if err := os.Rename(path+".new", path); err != nil {
+	if err = errors.Join(err, f.Close()); err != nil {
+		return fmt.Errorf("write %s in %s: %w", name, disk, err)
+	}
+	if err := disk.Rename(name+".new", name); err != nil {
 		return err
 	}
-	return syncDir(filepath.Dir(path))
+	return disk.SyncDir()
+}
+
+func readFile(disk journal.Disk, name string) ([]byte, error) {
+	f, err := disk.Open(name, false)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	size, err := f.Size()
+	if err != nil {
+		return nil, err
+	}
+	b := make([]byte, size)
+	if n, err := f.ReadAt(b, 0); n < len(b) {
+		return nil, err
+	}
+	return b, nil
 }

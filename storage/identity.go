@@ -42,44 +42,64 @@ const factsNeeded = 3
 // LoadIdentity reads the directory's identity, or makes it at the first start,
 // bound by mode (0: hardware). here is what was read of this machine.
 func (d *Dir) LoadIdentity(mode license.Binding, here machine.Facts) (*Identity, error) {
-	path := d.file("identity.json")
-	var f identityFile
-	data, err := os.ReadFile(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		if !d.Fresh {
-			return nil, fmt.Errorf("identity: %s is missing; restore it from a backup: without it the licenses on this server are lost", path)
-		}
-		f = newIdentity(mode)
-	case err != nil:
-		return nil, fmt.Errorf("identity: %w", err)
-	default:
-		if err := json.Unmarshal(data, &f); err != nil {
-			return nil, fmt.Errorf("identity %s: %w; restore it from a backup", path, err)
-		}
+	f, err := d.readIdentity()
+	made := errors.Is(err, fs.ErrNotExist) && d.Fresh
+	if made {
+		f, err = newIdentity(mode), nil
 	}
-	if len(f.SigningKey) != ed25519.SeedSize || len(f.HandshakeKey) != 32 || len(f.TokenKey) != 16 {
-		return nil, fmt.Errorf("identity %s: a key has the wrong length; restore it from a backup", path)
+	if err != nil {
+		return nil, err
 	}
 	digest, moved, changed, err := recordMachine(&f, here)
 	if err != nil {
 		return nil, err
 	}
-	if changed || data == nil {
+	if changed || made {
 		out, err := json.MarshalIndent(f, "", " ")
 		if err != nil {
 			return nil, fmt.Errorf("identity: %w", err)
 		}
-		if err := WriteFile(path, out, 0o600); err != nil {
+		if err := WriteFile(d.file("identity.json"), out); err != nil {
 			return nil, fmt.Errorf("identity: %w", err)
 		}
 	}
+	return f.identity(digest, moved)
+}
+
+// readIdentity reads and checks the directory's identity.
+func (d *Dir) readIdentity() (f identityFile, err error) {
+	path := d.file("identity.json")
+	data, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return f, fmt.Errorf("identity: %w; restore it from a backup: without it the licenses on this server are lost", err)
+	}
+	if err != nil {
+		return f, fmt.Errorf("identity: %w", err)
+	}
+	if err := json.Unmarshal(data, &f); err != nil {
+		return f, fmt.Errorf("identity %s: %w; restore it from a backup", path, err)
+	}
+	if len(f.SigningKey) != ed25519.SeedSize || len(f.HandshakeKey) != 32 || len(f.TokenKey) != 16 {
+		return f, fmt.Errorf("identity %s: a key has the wrong length; restore it from a backup", path)
+	}
+	return f, nil
+}
+
+// lastMachine is the digest of the machine that the directory ran on last.
+func (f *identityFile) lastMachine() (digest [32]byte) {
+	if n := len(f.Machines); n > 0 {
+		digest = f.Machines[n-1].Digest()
+	}
+	return digest
+}
+
+func (f *identityFile) identity(digest [32]byte, moved bool) (*Identity, error) {
 	id := &Identity{SigningKey: ed25519.NewKeyFromSeed(f.SigningKey), Moved: moved}
 	copy(id.HandshakeKey[:], f.HandshakeKey)
 	copy(id.TokenKey[:], f.TokenKey)
 	handshake, err := ecdh.X25519().NewPrivateKey(f.HandshakeKey)
 	if err != nil {
-		return nil, fmt.Errorf("identity %s: %w", path, err)
+		return nil, fmt.Errorf("identity: %w", err)
 	}
 	id.Public = license.ServerIdentity{
 		Mode: f.Mode, SigningKey: id.SigningKey.Public().(ed25519.PublicKey),

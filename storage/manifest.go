@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io/fs"
-	"os"
 
 	"muster/engine"
+	"muster/storage/journal"
 )
 
 // manifest says what a complete checkpoint consists of.
@@ -58,10 +58,12 @@ func (m *manifest) encode() []byte {
 	return le.AppendUint32(b, crc32.Checksum(b, castagnoli))
 }
 
+const manifestName = "manifest"
+
 // readManifest reads the manifest file; a missing one is an empty checkpoint.
-func readManifest(path string) (*manifest, error) {
+func readManifest(disk journal.Disk) (*manifest, error) {
 	m := &manifest{objects: map[engine.ObjectKey]pageMark{}}
-	b, err := os.ReadFile(path)
+	b, err := readFile(disk, manifestName)
 	if errors.Is(err, fs.ErrNotExist) {
 		return m, nil
 	}
@@ -69,7 +71,7 @@ func readManifest(path string) (*manifest, error) {
 		return nil, fmt.Errorf("manifest: %w", err)
 	}
 	if err := m.decode(b); err != nil {
-		return nil, fmt.Errorf("manifest %s: %w; restore the data directory from a backup", path, err)
+		return nil, fmt.Errorf("manifest in %s: %w; restore the data directory from a backup", disk, err)
 	}
 	return m, nil
 }

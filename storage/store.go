@@ -8,8 +8,6 @@ import (
 	"log/slog"
 	"os"
 
-	"github.com/dgraph-io/badger/v4"
-
 	"muster/engine"
 	"muster/storage/journal"
 )
@@ -23,6 +21,31 @@ type Options struct {
 	SegmentBytes int64
 }
 
+// Media is what a store is kept on: a data directory, or the disk of a simulation.
+type Media struct {
+	Journal journal.Disk
+	Pages   Pages
+	// Manifest is the directory of the manifest.
+	Manifest journal.Disk
+	// Inline makes journal segments when they are needed, see [journal.Options].
+	Inline bool
+	// Writer runs the work of writing checkpoints, in order, until the channel is
+	// closed: on a goroutine of its own, or whenever a simulation says.
+	Writer func(work <-chan func())
+}
+
+// Pages keeps pages and catalog objects by key.
+type Pages interface {
+	// Put stores values durably, all or none.
+	Put(list []KeyValue) error
+	// Scan visits every key of a prefix. The slices are valid during the call only.
+	Scan(prefix byte, visit func(key, value []byte) error) error
+	Close() error
+}
+
+// KeyValue is one value to put.
+type KeyValue struct{ Key, Value []byte }
+
 // Store is the open state of a data directory.
 type Store struct {
 	Core       *engine.Core
@@ -32,29 +55,49 @@ type Store struct {
 	// loaded began, 0 if there was none.
 	CheckpointIndex uint64
 
-	db    *badger.DB
-	check *checkpointer
+	pages   Pages
+	check   *checkpointer
+	keeping keeping
 }
 
-// Open recovers the state: pages of the last checkpoint, then the journal
-// behind it.
+// Open recovers the state of a data directory.
 func (d *Dir) Open(opt Options) (*Store, error) {
 	opt.Core.Alloc = pageMemory
-	m, err := readManifest(d.file("manifest"))
+	pages, err := openBadger(d.file("state"), opt.Log)
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{Core: engine.New(opt.Core), CheckpointIndex: m.begin}
-	if s.db, err = openBadger(d.file("state"), opt.Log); err != nil {
-		return nil, err
+	if err := os.MkdirAll(d.file("journal"), 0o700); err != nil {
+		return nil, errors.Join(fmt.Errorf("journal: %w", err), pages.Close())
 	}
-	if err = errors.Join(s.loadPages(m), s.loadObjects(m)); err == nil {
-		err = s.openJournal(d.file("journal"), m.begin, opt)
+	return Recover(Media{
+		Journal: journal.Dir(d.file("journal")), Pages: pages, Manifest: journal.Dir(d.Path),
+		Writer: func(work <-chan func()) {
+			go func() {
+				for f := range work {
+					f()
+				}
+			}()
+		},
+	}, opt)
+}
+
+// Recover recovers the state: pages of the last checkpoint, then the journal
+// behind it. It closes m.Pages after an error.
+func Recover(m Media, opt Options) (*Store, error) {
+	s := &Store{Core: engine.New(opt.Core), pages: m.Pages}
+	last, err := readManifest(m.Manifest)
+	if err == nil {
+		s.CheckpointIndex = last.begin
+		err = errors.Join(s.loadPages(last), s.loadObjects(last))
+	}
+	if err == nil {
+		err = s.openJournal(m, opt)
 	}
 	if err != nil {
-		return nil, errors.Join(err, s.db.Close())
+		return nil, errors.Join(err, m.Pages.Close())
 	}
-	s.check = newCheckpointer(s.db, d.file("manifest"), m, s.Journal.Release)
+	s.check = newCheckpointer(m, last, s.release)
 	s.Checkpoint = s.check
 	return s, nil
 }
@@ -65,7 +108,7 @@ func (s *Store) loadPages(m *manifest) error {
 		s.Core.LoadRows(uint8(t), rows)
 	}
 	found := [engine.Tables]int{}
-	err := s.scan(pagePrefix, func(key, value []byte) error {
+	err := s.pages.Scan(pagePrefix, func(key, value []byte) error {
 		id := engine.PageID{Table: key[1], Number: binary.BigEndian.Uint32(key[2:])}
 		if len(value) != engine.PageBytes || id.Table >= engine.Tables {
 			return fmt.Errorf("page %d of table %d: not a page of this format", id.Number, id.Table)
@@ -108,7 +151,7 @@ func checkMark(want, got pageMark) error {
 
 func (s *Store) loadObjects(m *manifest) error {
 	found := 0
-	err := s.scan(objectPrefix, func(key, value []byte) error {
+	err := s.pages.Scan(objectPrefix, func(key, value []byte) error {
 		k := engine.ObjectKey{Kind: engine.ObjectKind(key[1]), ID: binary.BigEndian.Uint32(key[2:])}
 		if len(value) < 8 {
 			return fmt.Errorf("object %v is cut short", k)
@@ -129,37 +172,12 @@ func (s *Store) loadObjects(m *manifest) error {
 	return err
 }
 
-// scan visits every key of a prefix. The slices are valid during the call only.
-func (s *Store) scan(prefix byte, visit func(key, value []byte) error) error {
-	return s.db.View(func(txn *badger.Txn) error {
-		opt := badger.DefaultIteratorOptions
-		opt.Prefix = []byte{prefix}
-		it := txn.NewIterator(opt)
-		defer it.Close()
-		for it.Rewind(); it.Valid(); it.Next() {
-			item := it.Item()
-			if err := item.Value(func(v []byte) error { return visit(item.Key(), v) }); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
 // openJournal replays what stands behind the checkpoint and starts the core.
-func (s *Store) openJournal(path string, from uint64, opt Options) error {
-	if err := os.MkdirAll(path, 0o700); err != nil {
-		return fmt.Errorf("journal: %w", err)
-	}
-	var err error
-	s.Journal, err = journal.Open(journal.Options{Disk: journal.Dir(path), SegmentBytes: opt.SegmentBytes}, from, func(e journal.Entry) error {
-		if e.Kind != engine.EntryKind {
-			return fmt.Errorf("journal entry %d is of kind %d: it was written by a newer muster", e.Index, e.Kind)
-		}
-		return s.Core.Replay(e.Index, e.Time, e.Body)
-	})
+func (s *Store) openJournal(m Media, opt Options) (err error) {
+	options := journal.Options{Disk: m.Journal, SegmentBytes: opt.SegmentBytes, Inline: m.Inline}
+	s.Journal, err = journal.Open(options, s.CheckpointIndex, s.replay)
 	if err != nil {
-		return fmt.Errorf("journal in %s: %w", path, err)
+		return fmt.Errorf("journal in %s: %w", m.Journal, err)
 	}
 	if torn := s.Journal.Found.Torn; torn.Bytes > 0 {
 		opt.Log.Warn("the journal ended in an entry that was never acknowledged, as after a power cut or kill; it was dropped", "file", torn.File, "offset", torn.Offset, "bytes", torn.Bytes)
@@ -170,8 +188,15 @@ func (s *Store) openJournal(path string, from uint64, opt Options) error {
 	return nil
 }
 
-// Close seals the journal and closes Badger. The decider has ended before.
+func (s *Store) replay(e journal.Entry) error {
+	if e.Kind != engine.EntryKind {
+		return fmt.Errorf("journal entry %d is of kind %d: it was written by a newer muster", e.Index, e.Kind)
+	}
+	return s.Core.Replay(e.Index, e.Time, e.Body)
+}
+
+// Close seals the journal and closes the pages. The decider has ended before.
 func (s *Store) Close() error {
 	s.check.stop()
-	return errors.Join(s.Journal.Close(), s.db.Close())
+	return errors.Join(s.Journal.Close(), s.pages.Close())
 }

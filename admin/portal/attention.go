@@ -30,6 +30,10 @@ func attentions(server *admin.Server, rows []itemRow, denials admin.Statistics, 
 		list = append(list, attention{"bad", "This server woke on another machine and has a new UUID",
 			"Licenses bound to the old one are suspended (error 113) until the vendor rebinds them with a new revision.", "items?show=all"})
 	}
+	if off := server.Clock.OffsetSeconds; off != 0 {
+		list = append(list, attention{"bad", "The machine’s clock jumped to " + moment(server.Clock.Time.Add(time.Duration(off)*time.Second)) + " and is not followed",
+			"Set it right, or, if it is right now, run “muster clock accept”.", ""})
+	}
 	for i := range rows {
 		r := &rows[i]
 		list = append(list, validity(r, now)...)

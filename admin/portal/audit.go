@@ -41,7 +41,7 @@ var deeds = map[string]string{
 	"device.block": "blocked the device", "device.unblock": "unblocked the device",
 	"device.clear-clone": "cleared the clone", "device.free-seat": "freed a seat of the device",
 	"license-file.import": "imported the license", "project.create": "made the project", "project.edit": "changed the project",
-	"server.addresses": "set the addresses of the", "server.ticket-keys": "rotated the ticket keys of the",
+	"server.addresses": "set the addresses of the", "server.clock": "accepted the clock of the", "server.ticket-keys": "rotated the ticket keys of the",
 	"token.create": "made the token", "token.revoke": "revoked the token", "vendor-key.add": "trusted the vendor key",
 }
 

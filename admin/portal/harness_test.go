@@ -44,6 +44,8 @@ type bed struct {
 	mutex sync.Mutex // of the core
 	core  *engine.Core
 	now   time.Time
+	// offset is by how much the machine's clock is ahead of now.
+	offset time.Duration
 
 	recovering bool
 	setupCode  string
@@ -93,6 +95,8 @@ func newBed(t *testing.T) *bed {
 			return b.core.Catalog()
 		},
 		Ready: func() bool { return true }, Now: func() int64 { return b.now.UnixNano() },
+		Backup:      func(w io.Writer) error { _, err := io.WriteString(w, "a backup"); return err }, // the real one is tested with the real server
+		ClockOffset: func() time.Duration { return b.offset }, AcceptClock: func() int64 { b.now = b.now.Add(b.offset); b.offset = 0; return b.now.UnixNano() },
 		Version: "test", Started: noon.Add(-2 * time.Hour), HandshakeKey: b.identity.HandshakeKey, Server: b.identity.UUID(), Mode: b.identity.Mode,
 		DeviceAddr: func() string { return "[::]:4808" }, LocalToken: localToken,
 		SetupCode:     func() string { return b.setupCode },

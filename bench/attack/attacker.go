@@ -46,19 +46,19 @@ func (a *attacker) dial(ctx context.Context, i int) (net.Conn, error) {
 }
 
 // Attack carries out the attack of that name, as a process of its own, until in
-// ends; in begins with the license key in a line. It prints "ready" when it
-// begins and its Report at the end.
+// ends; in begins with a line: the license key, and whom to attack. It prints
+// "ready" when it begins and its Report at the end.
 func Attack(name string, in io.Reader, out io.Writer) error {
-	var text string
-	if _, err := fmt.Fscanln(in, &text); err != nil {
-		return fmt.Errorf("attacker: expected a license key: %w", err)
+	var text, target string
+	if _, err := fmt.Fscanln(in, &text, &target); err != nil {
+		return fmt.Errorf("attacker: expected a license key and an address: %w", err)
 	}
 	key, err := license.ParseLicenseKey(text)
 	if err != nil {
 		return err
 	}
 	a := &attacker{key: key}
-	if a.server, err = netip.ParseAddrPort(key.Addresses[0].HostPort); err != nil {
+	if a.server, err = netip.ParseAddrPort(target); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(context.Background())

@@ -64,6 +64,7 @@ type site struct {
 	*Run
 	server    *bench.Server
 	attackers string // their namespace
+	bystander string // address of a bare echo on the server's CPU
 	tcp, udp  *bench.Fleet
 	key       license.LicenseKey
 	uses      uint64 // that the attackers' devices reported
@@ -89,7 +90,14 @@ func (r *Run) In(ctx context.Context, serverNamespace, attackers string) error {
 		return err
 	}
 	defer server.Kill()
-	s := &site{Run: r, server: server, attackers: attackers}
+	// What attackers cost is not all muster's: the kernel and an event loop take
+	// their part. So the same traffic goes to an echo that does nothing else.
+	echo, bystander, err := bench.StartEcho(serverCPU, append(inside(serverNamespace), r.Self, "echo", "1", "1", "10.98.0.1")...)
+	if err != nil {
+		return err
+	}
+	defer echo.Kill()
+	s := &site{Run: r, server: server, attackers: attackers, bystander: bystander}
 	if s.key, err = license.ParseLicenseKey(server.Key); err != nil {
 		return err
 	}
@@ -117,32 +125,41 @@ func (r *Run) In(ctx context.Context, serverNamespace, attackers string) error {
 // is wrong, or when the server ended.
 func (s *site) all(ctx context.Context) error {
 	w := tabwriter.NewWriter(s.Out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(w, "medians of %d\tTCP p99\tunder attack\t\tUDP p99\tunder attack\t\tnewcomer\tunder attack\tserver CPU\tunder attack\tmemory\t\n", s.Rounds)
+	fmt.Fprintf(w, "medians of %d\tTCP p99\tunder attack\t\tbeside\tUDP p99\tunder attack\t\tbeside\tnewcomer\tunder attack\tserver CPU\tunder attack\tmemory\t\n", s.Rounds)
 	for i := range attacks {
 		a := &attacks[i]
 		if !strings.Contains(a.name, s.Only) {
 			continue
 		}
-		var quiet, hostile []sample
+		var quiet, hostile, beside []sample
 		var report Report
 		for range s.Rounds {
 			q, err := s.measure(ctx)
 			if err != nil {
 				return err
 			}
-			h, did, err := s.under(ctx, a)
+			h, did, err := s.under(ctx, a, s.key.Addresses[0].HostPort)
 			if err != nil {
 				return fmt.Errorf("%s: %w", a.name, err)
 			}
-			quiet, hostile = append(quiet, q), append(hostile, h)
+			b, elsewhere, err := s.under(ctx, a, s.bystander)
+			if err != nil {
+				return fmt.Errorf("%s, beside the server: %w", a.name, err)
+			}
+			quiet, hostile, beside = append(quiet, q), append(hostile, h), append(beside, b)
 			report.Did, report.Failed = report.Did+did.Did, report.Failed+did.Failed
-			s.uses += did.Uses
+			s.uses += did.Uses + elsewhere.Uses
 		}
-		tcp, udp := of(quiet, hostile, func(s *sample) time.Duration { return s.tcp }), of(quiet, hostile, func(s *sample) time.Duration { return s.udp })
-		newcomer, cpu := of(quiet, hostile, func(s *sample) time.Duration { return s.newcomer }), of(quiet, hostile, func(s *sample) time.Duration { return s.cpu })
-		fmt.Fprintf(w, "%s\t%v\t%v\t%.2f ×\t%v\t%v\t%.2f ×\t%v\t%v\t%.0f %%\t%.0f %%\t%d MiB\t\n", a.name,
-			tcp.quiet, tcp.hostile, tcp.ratio(), udp.quiet, udp.hostile, udp.ratio(), newcomer.quiet, newcomer.hostile,
-			100*cpu.quiet.Seconds(), 100*cpu.hostile.Seconds(), hostile[len(hostile)-1].memory>>20)
+		row := func(figure func(*sample) time.Duration) (q, h time.Duration, hostileRatio, besideRatio float64) {
+			q, h = median(quiet, figure), median(hostile, figure)
+			return q, h, float64(h) / float64(q), float64(median(beside, figure)) / float64(q)
+		}
+		tq, th, tr, tb := row(func(s *sample) time.Duration { return s.tcp })
+		uq, uh, ur, ub := row(func(s *sample) time.Duration { return s.udp })
+		nq, nh, _, _ := row(func(s *sample) time.Duration { return s.newcomer })
+		cq, ch, _, _ := row(func(s *sample) time.Duration { return s.cpu })
+		fmt.Fprintf(w, "%s\t%v\t%v\t%.2f ×\t%.2f ×\t%v\t%v\t%.2f ×\t%.2f ×\t%v\t%v\t%.0f %%\t%.0f %%\t%d MiB\t\n", a.name,
+			tq, th, tr, tb, uq, uh, ur, ub, nq, nh, 100*cq.Seconds(), 100*ch.Seconds(), hostile[len(hostile)-1].memory>>20)
 		fmt.Fprintf(os.Stderr, "%s (%s): %d done, %d failed%s\n", a.name, a.does, report.Did, report.Failed, counted(hostile))
 	}
 	w.Flush()
@@ -217,8 +234,8 @@ func (s *site) newcomers(ctx context.Context) (time.Duration, error) {
 	}
 }
 
-// under measures while an attack goes on.
-func (s *site) under(ctx context.Context, a *attack) (m sample, report Report, err error) {
+// under measures while an attack on target goes on.
+func (s *site) under(ctx context.Context, a *attack, target string) (m sample, report Report, err error) {
 	words := append(inside(s.attackers), "nice", "-n", "10", s.Self, "attacker", a.name)
 	cmd := exec.Command(words[0], words[1:]...)
 	cmd.Stderr = os.Stderr
@@ -234,7 +251,7 @@ func (s *site) under(ctx context.Context, a *attack) (m sample, report Report, e
 		return m, report, err
 	}
 	lines := bufio.NewReader(out)
-	fmt.Fprintln(in, s.server.Key)
+	fmt.Fprintln(in, s.server.Key, target)
 	if line, err := lines.ReadString('\n'); line != "ready\n" {
 		return m, report, errors.Join(fmt.Errorf("the attacker did not begin: %w", err), cmd.Wait())
 	}
@@ -260,21 +277,14 @@ func (s *site) audit(ctx context.Context) error {
 	return s.server.Stop(20 * time.Second)
 }
 
-// pair is a figure without and with attack.
-type pair struct{ quiet, hostile time.Duration }
-
-func (p pair) ratio() float64 { return float64(p.hostile) / float64(p.quiet) }
-
-func of(quiet, hostile []sample, figure func(*sample) time.Duration) pair {
-	median := func(samples []sample) time.Duration {
-		values := make([]time.Duration, len(samples))
-		for i := range samples {
-			values[i] = figure(&samples[i])
-		}
-		slices.Sort(values)
-		return values[len(values)/2].Round(10 * time.Microsecond)
+// median is the median of a figure.
+func median(samples []sample, figure func(*sample) time.Duration) time.Duration {
+	values := make([]time.Duration, len(samples))
+	for i := range samples {
+		values[i] = figure(&samples[i])
 	}
-	return pair{median(quiet), median(hostile)}
+	slices.Sort(values)
+	return values[len(values)/2].Round(10 * time.Microsecond)
 }
 
 // counted lists what the server's counters of hostile traffic say.

@@ -15,14 +15,15 @@ import (
 type Echo struct {
 	gnet.BuiltinEventEngine
 	Request, Reply int
+	Host           string    // where it listens
 	Up             io.Writer // told "ready ADDR" once it listens
 	addr           string
 	reply          []byte
 }
 
-// Run listens on a free port of 127.0.0.1 and serves until the process ends.
+// Run listens on a free port of Host and serves until the process ends.
 func (e *Echo) Run() error {
-	l, err := net.Listen("tcp", "127.0.0.1:0") // gnet does not tell its port
+	l, err := net.Listen("tcp", net.JoinHostPort(e.Host, "0")) // gnet does not tell its port
 	if err != nil {
 		return err
 	}

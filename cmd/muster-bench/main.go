@@ -31,7 +31,9 @@ func main() {
 func run(ctx context.Context, args []string) error {
 	switch {
 	case len(args) == 3 && args[0] == "echo":
-		return echo(args[1], args[2])
+		return echo(args[1], args[2], "127.0.0.1")
+	case len(args) == 4 && args[0] == "echo":
+		return echo(args[1], args[2], args[3])
 	case len(args) == 2 && args[0] == "udp-echo":
 		return udpEcho(args[1])
 	case len(args) == 2 && args[0] == "attacker":
@@ -109,7 +111,7 @@ func attacks(ctx context.Context, args []string) error {
 }
 
 // echo runs the bare echo as a process of its own.
-func echo(request, reply string) error {
+func echo(request, reply, host string) error {
 	in, err := recordSize(request)
 	if err != nil {
 		return err
@@ -118,7 +120,7 @@ func echo(request, reply string) error {
 	if err != nil {
 		return err
 	}
-	return (&peer.Echo{Request: in, Reply: out, Up: os.Stdout}).Run()
+	return (&peer.Echo{Request: in, Reply: out, Host: host, Up: os.Stdout}).Run()
 }
 
 func udpEcho(reply string) error {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -102,7 +103,7 @@ func (p *program) openAdmin() error {
 		scheme = "https://"
 	}
 	p.url = scheme + reachable(l.Addr().String())
-	if err := storage.WriteFile(p.path(urlFile), []byte(p.url+"\n"), 0o600); err != nil {
+	if err := storage.WriteFile(p.path(urlFile), []byte(p.url+"\n")); err != nil {
 		l.Close()
 		return err
 	}
@@ -137,7 +138,7 @@ func (p *program) adminHandler(api *admin.Admin) http.Handler {
 	for _, path := range []string{"/api/", "/healthz", "/readyz", "/metrics"} {
 		mux.Handle(path, handler)
 	}
-	mux.Handle("/", api.Guarded(portal.New(portal.Config{API: handler, Now: time.Now, Log: p.log})))
+	mux.Handle("/", api.Guarded(portal.New(portal.Config{API: handler, Now: p.now, Log: p.log})))
 	return mux
 }
 
@@ -153,9 +154,9 @@ func reachable(addr string) string {
 func (p *program) adminConfig(token string) admin.Config {
 	return admin.Config{
 		Ledger: &p.admin, Catalog: p.admin.catalog, Tallies: p.admin.tallies,
-		Ready: p.front.Ready, Now: wallClock, Version: version, Started: time.Now(),
+		Ready: p.front.Ready, Now: p.clock.Now, ClockOffset: p.clock.Offset, Backup: p.backup, AcceptClock: p.clock.Accept, Version: version, Started: p.now(),
 		HandshakeKey: p.identity.Public.HandshakeKey, Server: p.identity.Public.UUID(), Mode: p.identity.Public.Mode, Moved: p.identity.Moved,
-		RotateTickets: func(endSessions bool) (uint32, error) { return p.tickets.Rotate(time.Now(), endSessions) },
+		RotateTickets: func(endSessions bool) (uint32, error) { return p.tickets.Rotate(p.now(), endSessions) },
 		DeviceAddr:    func() string { return p.front.Addr().String() },
 		Hosts:         p.config.AdminHosts, LocalToken: token, URL: p.url, AlertInterval: p.config.AlertInterval, MetricsToken: p.config.MetricsToken,
 		SetupCode: func() string {
@@ -165,6 +166,16 @@ func (p *program) adminConfig(token string) admin.Config {
 		SetupDone: func() error { return os.Remove(p.path(setupFile)) },
 		Metrics:   admin.NewRegistry(version), Log: p.log,
 	}
+}
+
+// backup writes a backup of what is served [OPS-5].
+func (p *program) backup(w io.Writer) error {
+	return p.dir.Backup(w, p.store, time.Now(), func(f func()) error {
+		return p.decider.Do(context.Background(), func(*engine.Core) error {
+			f()
+			return nil
+		})
+	})
 }
 
 func (p *program) path(name string) string { return filepath.Join(p.config.Data, name) }
@@ -236,6 +247,7 @@ func (p *program) runtimeSource() admin.RuntimeSource {
 			value("muster_connections", "Open device connections.", func() float64 { return float64(f.Connections.Load()) }),
 			value("muster_connections_unread_bytes", "Bytes of answers that wait for devices to read them.", func() float64 { return float64(f.Outbound.Load()) }),
 			value("muster_connections_incomplete_bytes", "Bytes of incomplete records that connections hold.", func() float64 { return float64(f.Inbound.Load()) }),
+			value("muster_clock_offset_seconds", "By how much the machine's clock is ahead of the time in use, while it jumped and is not followed; else 0.", func() float64 { return p.clock.Offset().Seconds() }),
 			value("muster_ready", "1 while devices are served.", func() float64 {
 				if p.front.Ready() {
 					return 1

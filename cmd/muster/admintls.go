@@ -156,11 +156,11 @@ func selfSigned(certPath, keyPath string, hosts []string, listen string) error {
 	if err != nil {
 		return err
 	}
-	err = storage.WriteFile(keyPath, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600)
+	err = storage.WriteFile(keyPath, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}))
 	if err != nil {
 		return err
 	}
-	return storage.WriteFile(certPath, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600)
+	return storage.WriteFile(certPath, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 }
 
 // ownAddresses are loopback, where the API listens, and this machine's addresses.

@@ -35,7 +35,7 @@ func addAPICommands(root *cobra.Command) {
 	f.BoolVar(&a.json, "json", false, "print the API's answer as it is")
 	root.AddCommand(
 		a.importCommand(), a.licenseCommands(), a.itemCommands(), a.projectCommands(), a.deviceCommands(), a.keyCommand(),
-		a.statusCommand(), a.tokenCommands(), a.vendorKeyCommands(), a.addressCommands(), a.ticketCommands(),
+		a.statusCommand(), a.tokenCommands(), a.vendorKeyCommands(), a.addressCommands(), a.ticketCommands(), a.clockCommands(), a.backupCommand(),
 		a.accountCommands(), a.sessionCommands(), a.resetAdminCommand(), a.auditCommands(),
 		a.statisticsCommand(), a.recordsCommand(), a.alertCommands(),
 	)

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"net/http"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -27,11 +28,33 @@ func (a *apiFlags) statusCommand() *cobra.Command {
 			return err
 		}
 		s.notices(v.Addresses.Warnings)
+		s.notices(clockWarnings(v.Clock))
 		if v.Moved {
 			s.notices([]string{"the server woke on another machine: licenses bound to its old UUID are suspended until the vendor rebinds them"})
 		}
 		return s.show(func(t *table) { showServer(t, &v) })
 	})
+}
+
+// clockWarnings say that the machine's clock is not followed.
+func clockWarnings(c admin.Clock) []string {
+	if c.OffsetSeconds == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("the machine's clock jumped to %v and is not followed; set it right, or, if it is right now, run \"muster clock accept\"",
+		c.Time.Add(time.Duration(c.OffsetSeconds)*time.Second).Format(time.DateTime))}
+}
+
+func (a *apiFlags) clockCommands() *cobra.Command {
+	accept := a.command("accept", "Follow the machine's clock again after it jumped by more than an hour", cobra.NoArgs, func(s *session, _ []string) error {
+		var c admin.Clock
+		if err := s.call(http.MethodPost, apiPath("server", "clock"), nil, &c); err != nil {
+			return err
+		}
+		s.notices(clockWarnings(c))
+		return s.show(func(t *table) { t.row("time", c.Time) })
+	})
+	return group("clock", "The server's time", accept)
 }
 
 func showServer(t *table, v *admin.Server) {
@@ -40,6 +63,7 @@ func showServer(t *table, v *admin.Server) {
 	t.row("state", v.State)
 	t.row("version", v.Version)
 	t.row("started", v.Started)
+	t.row("time", v.Clock.Time)
 	t.row("devices at", v.DeviceAddress)
 	t.row("addresses in keys", v.Addresses.Addresses)
 	t.row("handshake key", v.HandshakeKey)

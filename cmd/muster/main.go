@@ -103,7 +103,7 @@ func newRoot() *cobra.Command {
 		return codedError{fmt.Errorf("%w; see --help", err), exitUsage}
 	})
 	root.SetVersionTemplate(versionText())
-	root.AddCommand(serveCommand(), demoCommand(), versionCommand())
+	root.AddCommand(serveCommand(), demoCommand(), versionCommand(), restoreCommand(), verifyCommand())
 	addAPICommands(root)
 	return root
 }

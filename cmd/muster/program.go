@@ -33,6 +33,7 @@ type program struct {
 	decider  *server.Decider
 	front    *server.Server
 	tickets  *server.TicketKeys
+	clock    *server.Clock
 	admin    adminPlane
 	url      string     // of the admin API
 	failed   chan error // the server can't go on
@@ -44,6 +45,7 @@ type program struct {
 // port is open before the state is recovered and answers 100 meanwhile.
 func start(config serveConfig, log *slog.Logger) (p *program, err error) {
 	p = &program{config: config, log: log, failed: make(chan error, 1)}
+	p.clock = server.NewClock(func() int64 { return time.Now().UnixNano() }, machine.BootClock, log)
 	defer func() {
 		if err != nil {
 			p.abandon()
@@ -75,11 +77,12 @@ func start(config serveConfig, log *slog.Logger) (p *program, err error) {
 	return p, nil
 }
 
-func wallClock() int64 { return time.Now().UnixNano() }
+// now is the time that everything is decided by.
+func (p *program) now() time.Time { return time.Unix(0, p.clock.Now()) }
 
 // openFront opens the device port.
 func (p *program) openFront() error {
-	tickets, err := server.OpenTicketKeys(p.path("ticket-keys.json"), time.Now(), storage.WriteFile)
+	tickets, err := server.OpenTicketKeys(p.path("ticket-keys.json"), p.now(), storage.WriteFile)
 	if err != nil {
 		return err
 	}
@@ -91,7 +94,7 @@ func (p *program) openFront() error {
 	p.front = server.New(server.Config{
 		Listen: p.config.Listen, Loops: p.config.Loops, UDPLoops: p.config.udpLoops(),
 		ConnectionsMax: p.connectionsMax(), Guards: p.config.Guards,
-		Key: key, Tickets: tickets, Now: wallClock, Log: p.log,
+		Key: key, Tickets: tickets, Now: p.clock.Now, Log: p.log,
 	})
 	return p.front.Start()
 }
@@ -130,10 +133,11 @@ func (p *program) recover() error {
 	if err != nil {
 		return err
 	}
+	p.clock.Start(p.store.Core.Time())
 	p.decider = server.NewDecider(server.DeciderConfig{
 		Core: p.store.Core, Journal: p.store.Journal, Checkpoint: p.store.Checkpoint,
 		Sign: func(statement []byte) []byte { return ed25519.Sign(p.identity.SigningKey, statement) },
-		Now:  wallClock, Log: p.log, Loops: p.config.Loops + p.config.udpLoops(), CheckpointIndex: p.store.CheckpointIndex,
+		Now:  p.clock.Now, Log: p.log, Loops: p.config.Loops + p.config.udpLoops(), CheckpointIndex: p.store.CheckpointIndex,
 	})
 	p.log.Info("state recovered", "index", p.store.Journal.LastIndex(), "devices", p.store.Core.Devices(), "took", time.Since(began).Round(time.Millisecond).String())
 	go p.decider.Run()
@@ -216,5 +220,5 @@ func secretFile(path string) (string, error) {
 	random := make([]byte, 20)
 	rand.Read(random)
 	secret := strings.ToLower(base32.StdEncoding.EncodeToString(random))
-	return secret, storage.WriteFile(path, []byte(secret+"\n"), 0o600)
+	return secret, storage.WriteFile(path, []byte(secret+"\n"))
 }

@@ -29,6 +29,12 @@ type owner struct {
 	session *protocol.Session
 }
 
+// Decide implements [Work].
+func (b *batch) Decide(y *Cycle) { y.Decide(b.decisions) }
+
+// Answer implements [Work].
+func (b *batch) Answer() { b.from.answer(b) }
+
 func (b *batch) reset() {
 	b.decisions, b.owners, b.datagrams, b.plain = b.decisions[:0], b.owners[:0], b.datagrams[:0], b.plain[:0]
 	b.decoder.Reset()

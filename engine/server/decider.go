@@ -3,54 +3,30 @@ package server
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"sync/atomic"
 	"time"
 
 	"muster/engine"
 	"muster/protocol"
 )
 
-// Decider runs the core: the one goroutine through which every change goes.
+// Decider runs the core: the one goroutine through which every change goes. It
+// gathers work for its [Cycle].
 type Decider struct {
-	core       *engine.Core
-	journal    engine.Journal
-	checkpoint engine.Checkpointer
-	sign       func(statement []byte) []byte
-	now        func() int64 // wall clock, unix nanoseconds
-	log        *slog.Logger
+	*Cycle
+	log *slog.Logger
 
 	batches chan *batch
 	ops     chan *operation
 	denials chan denial
 	quit    chan struct{}
 	done    chan struct{}
-	signing chan func()
-	signed  chan struct{}
-
-	tick          *time.Ticker
-	checkpointing bool
-	finished      chan error // outcome of a pass
-	lastBytes     int64      // journal bytes when the last pass began
-	lastPass      int64      // time of its begin
-	written       int64      // journal bytes since the start
-	Stats         DeciderStats
-	err           error // why it ended, nil after Stop
+	work    []Work // of a cycle
+	err     error  // why it ended, nil after Stop
 }
 
-// DeciderStats are counters for metrics; any goroutine may read them.
-type DeciderStats struct {
-	BatchSize     Histogram // requests a journal entry
-	CommitSeconds Histogram // journal append and sync
-	CopySeconds   Histogram // a checkpoint step's pause
-	Entries       atomic.Uint64
-	EntryBytes    atomic.Uint64
-	Index         atomic.Uint64 // last durable journal index
-	Passes        atomic.Uint64 // complete checkpoint passes
-	PassIndex     atomic.Uint64 // journal index of the last complete one
-	Devices       atomic.Uint64 // rows of the device table
-}
+// workMax is how many batches one cycle takes.
+const workMax = 64
 
 // denial is a refused handshake that is to be counted.
 type denial struct {
@@ -65,6 +41,12 @@ type operation struct {
 	err  error
 	done chan struct{}
 }
+
+// Decide implements [Work].
+func (op *operation) Decide(y *Cycle) { op.err = op.run(y.core) }
+
+// Answer implements [Work].
+func (op *operation) Answer() { close(op.done) }
 
 // ErrStopping is returned for work that came after Stop.
 var ErrStopping = errors.New("the server is stopping")
@@ -84,19 +66,11 @@ type DeciderConfig struct {
 
 // NewDecider makes a decider; Run starts it.
 func NewDecider(c DeciderConfig) *Decider {
-	d := &Decider{
-		core: c.Core, journal: c.Journal, checkpoint: c.Checkpoint, sign: c.Sign, now: c.Now, log: c.Log,
+	return &Decider{
+		Cycle: NewCycle(c), log: c.Log,
 		batches: make(chan *batch, max(c.Loops, 1)), ops: make(chan *operation, 64), denials: make(chan denial, denialsMax),
 		quit: make(chan struct{}), done: make(chan struct{}),
-		signing: make(chan func()), signed: make(chan struct{}),
-		finished: make(chan error, 1), lastPass: c.Now(),
 	}
-	d.Stats.BatchSize.lowest = lowestRequests
-	d.Stats.CommitSeconds.lowest = lowestSeconds
-	d.Stats.CopySeconds.lowest = lowestSeconds
-	d.Stats.PassIndex.Store(c.CheckpointIndex)
-	d.publish()
-	return d
 }
 
 // Do runs f in the decider, as part of a batch, and returns when what it changed
@@ -131,18 +105,6 @@ func (d *Decider) Deny(project uint32, code protocol.Code, client []byte) {
 	}
 }
 
-// recordDenials counts what Deny was told, up to now.
-func (d *Decider) recordDenials() {
-	for range denialsMax {
-		select {
-		case x := <-d.denials:
-			d.core.Deny(x.project, x.code, 0, x.client)
-		default:
-			return
-		}
-	}
-}
-
 // Stop ends the decider after the work it has, with a last checkpoint. It
 // returns why the decider ended if that was before.
 func (d *Decider) Stop() error {
@@ -160,208 +122,77 @@ func (d *Decider) Err() error { return d.err }
 // Run decides until Stop or until the journal fails.
 func (d *Decider) Run() {
 	defer close(d.done)
-	go d.signer()
-	defer close(d.signing)
-	d.tick = time.NewTicker(idleTick)
-	defer d.tick.Stop()
+	defer d.Close()
+	tick := time.NewTicker(idleTick)
+	defer tick.Stop()
 	for d.err == nil {
+		passing := d.checkpointing
 		select {
 		case b := <-d.batches:
-			d.cycle(b, nil)
+			d.cycle(b)
 		case op := <-d.ops:
-			d.cycle(nil, op)
-		case <-d.tick.C:
-			d.cycle(nil, nil) // seats end, metrics move, a checkpoint goes on
-		case err := <-d.finished:
-			d.passDone(err)
+			d.cycle(op)
+		case <-tick.C:
+			d.cycle(nil)
 		case <-d.quit:
-			d.drain()
+			d.cycle(nil)
+			if d.err == nil {
+				d.err = d.Finish(func() { time.Sleep(time.Millisecond) })
+			}
 			return
+		}
+		switch {
+		case passing && !d.checkpointing:
+			tick.Reset(idleTick)
+		case !passing && d.checkpointing:
+			tick.Reset(passTick)
 		}
 	}
 	d.log.Error("the server stops: what it has not acknowledged may be lost, nothing that it has", "error", d.err)
 }
 
-// signer signs batches beside the journal's sync.
-func (d *Decider) signer() {
-	for f := range d.signing {
-		f()
-		d.signed <- struct{}{}
+// cycle runs a cycle with all the work that is there.
+func (d *Decider) cycle(first Work) {
+	d.work = d.work[:0]
+	if len(d.denials) > 0 { // first, so that who asks afterwards sees them
+		d.work = append(d.work, denials{d})
 	}
+	if first != nil {
+		d.work = append(d.work, first)
+	}
+	d.work = gather(d.work, d.batches)
+	d.work = gather(d.work, d.ops)
+	d.err = d.Cycle.Run(d.work)
+	clear(d.work)
 }
 
-// cycle decides all the work that is there, commits it and answers.
-func (d *Decider) cycle(b *batch, op *operation) {
-	var batches [64]*batch
-	n := 0
-	if b != nil {
-		batches[0], n = b, 1
-	}
-	for n < len(batches) {
+// gather takes what waits.
+func gather[W Work](work []Work, from <-chan W) []Work {
+	for range workMax {
 		select {
-		case batches[n] = <-d.batches:
-			n++
-			continue
+		case w := <-from:
+			work = append(work, w)
 		default:
+			return work
 		}
-		break
 	}
-	d.begin()
-	d.recordDenials()
-	for _, b := range batches[:n] {
-		d.decide(b)
-	}
-	ops := d.runOps(op)
-	d.commit()
-	if d.err != nil {
-		return // no answer: nothing of this is known to be durable
-	}
-	for _, b := range batches[:n] {
-		b.from.answer(b)
-	}
-	for _, op := range ops {
-		close(op.done)
-	}
-	d.stepCheckpoint()
+	return work
 }
 
-func (d *Decider) begin() { d.core.Begin(d.now(), d.journal.Buffer()) }
+// denials is the work of counting what Deny was told.
+type denials struct{ *Decider }
 
-// decide decides a loop's batch, in several entries when one would be too long.
-func (d *Decider) decide(b *batch) {
-	const chunk = 1024
-	for rest := b.decisions; len(rest) > 0 && d.err == nil; {
-		n := min(chunk, len(rest))
-		d.core.Decide(rest[:n])
-		rest = rest[n:]
-		if d.core.Full() {
-			d.commit()
-			d.begin()
-		}
-	}
-	d.Stats.BatchSize.Observe(float64(len(b.decisions)))
-}
-
-func (d *Decider) runOps(first *operation) (ran []*operation) {
-	for op := first; ; {
-		if op != nil {
-			op.err = op.run(d.core)
-			ran = append(ran, op)
-		}
+// Decide implements [Work].
+func (d denials) Decide(y *Cycle) {
+	for range denialsMax {
 		select {
-		case op = <-d.ops:
+		case x := <-d.denials:
+			y.core.Deny(x.project, x.code, 0, x.client)
 		default:
-			return ran
+			return
 		}
 	}
 }
 
-// commit makes the batch durable and signs its grants meanwhile. An error is
-// final: the journal is in doubt, and so is everything decided since.
-func (d *Decider) commit() {
-	body := d.core.Close()
-	if body == nil || d.err != nil {
-		d.core.Publish()
-		return
-	}
-	grants := d.core.Grants() > 0
-	if grants {
-		d.signing <- func() { d.core.SignGrants(d.sign) }
-	}
-	start := time.Now()
-	index, err := d.journal.Append(engine.EntryKind, 0, d.core.Time(), body)
-	d.Stats.CommitSeconds.Observe(time.Since(start).Seconds())
-	if grants {
-		<-d.signed
-	}
-	switch {
-	case err != nil:
-		d.err = fmt.Errorf("journal: %w", err)
-		return
-	case index != d.core.Index():
-		d.err = fmt.Errorf("journal: entry %d was written as %d", d.core.Index(), index)
-		return
-	}
-	d.written += int64(len(body))
-	d.Stats.Entries.Add(1)
-	d.Stats.EntryBytes.Add(uint64(len(body)))
-	d.publish()
-}
-
-func (d *Decider) publish() {
-	d.core.Publish()
-	d.Stats.Index.Store(d.core.Index())
-	d.Stats.Devices.Store(uint64(d.core.Devices()))
-}
-
-// stepCheckpoint starts a pass when one is due, or moves the one under way on.
-func (d *Decider) stepCheckpoint() {
-	if !d.checkpointing {
-		changed := d.written - d.lastBytes
-		due := changed >= checkpointJournalBytes || changed > 0 && d.now()-d.lastPass >= int64(checkpointInterval)
-		if due {
-			d.beginCheckpoint()
-		}
-		return
-	}
-	d.copyPages()
-}
-
-func (d *Decider) beginCheckpoint() {
-	d.checkpointing, d.lastBytes, d.lastPass = true, d.written, d.now()
-	d.checkpoint.Begin(d.core.BeginCheckpoint())
-	d.tick.Reset(passTick)
-}
-
-// copyPages makes one step; it does nothing while the disk is behind.
-func (d *Decider) copyPages() (complete bool) {
-	if d.core.CheckpointDone() {
-		return true
-	}
-	pages, ids, ok := d.checkpoint.Buffer()
-	if !ok {
-		return false
-	}
-	start := time.Now()
-	n, complete := d.core.CheckpointStep(pages, ids)
-	d.Stats.CopySeconds.Observe(time.Since(start).Seconds())
-	d.checkpoint.Write(n)
-	if complete {
-		d.checkpoint.Finish(func(err error) { d.finished <- err })
-	}
-	return complete
-}
-
-// passDone takes note of a pass's outcome. A checkpoint that can't be written
-// ends the server: pages were taken as clean that are not on disk.
-func (d *Decider) passDone(err error) {
-	d.checkpointing = false
-	d.tick.Reset(idleTick)
-	if err != nil {
-		d.err = err
-		return
-	}
-	d.Stats.Passes.Add(1)
-	d.Stats.PassIndex.Store(d.core.CheckpointIndex())
-}
-
-// drain ends the work that is there, and writes a last checkpoint.
-func (d *Decider) drain() {
-	d.cycle(nil, nil)
-	if d.checkpointing {
-		d.finishPass()
-	}
-	if d.err == nil && d.written > d.lastBytes {
-		d.beginCheckpoint()
-		d.finishPass()
-	}
-}
-
-func (d *Decider) finishPass() {
-	for d.err == nil && !d.copyPages() {
-		time.Sleep(time.Millisecond) // the writer is behind
-	}
-	if d.err == nil {
-		d.passDone(<-d.finished)
-	}
-}
+// Answer implements [Work]: nobody waits.
+func (denials) Answer() {}

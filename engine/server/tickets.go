@@ -32,11 +32,11 @@ type TicketKeys struct {
 	path string
 	mu   sync.Mutex                  // one rotation at a time
 	keys atomic.Pointer[[]ticketKey] // newest last
-	save func(path string, data []byte, mode fs.FileMode) error
+	save func(path string, data []byte) error
 }
 
 // OpenTicketKeys reads the key file, or makes it. save must replace the file atomically.
-func OpenTicketKeys(path string, now time.Time, save func(string, []byte, fs.FileMode) error) (*TicketKeys, error) {
+func OpenTicketKeys(path string, now time.Time, save func(string, []byte) error) (*TicketKeys, error) {
 	t := &TicketKeys{path: path, save: save}
 	var keys []ticketKey
 	data, err := os.ReadFile(path)
@@ -85,7 +85,7 @@ func (t *TicketKeys) Rotate(now time.Time, endSessions bool) (epoch uint32, err 
 	if err != nil {
 		return 0, fmt.Errorf("ticket keys: %w", err)
 	}
-	if err := t.save(t.path, data, 0o600); err != nil {
+	if err := t.save(t.path, data); err != nil {
 		return 0, fmt.Errorf("ticket keys: %w", err)
 	}
 	t.keys.Store(&keys)

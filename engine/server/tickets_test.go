@@ -2,7 +2,6 @@ package server
 
 import (
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,7 +11,7 @@ import (
 	"muster/protocol"
 )
 
-func write(path string, data []byte, mode fs.FileMode) error { return os.WriteFile(path, data, mode) }
+func write(path string, data []byte) error { return os.WriteFile(path, data, 0o600) }
 
 // TestTicketsLiveThroughRotationAndRestart: a ticket opens until it expires,
 // whatever happens to the key file meanwhile.
@@ -80,7 +79,7 @@ func TestAlteredTicketIsRefused(t *testing.T) {
 
 func TestTicketKeysThatCantBeKept(t *testing.T) {
 	full := errors.New("no space")
-	refuse := func(string, []byte, fs.FileMode) error { return full }
+	refuse := func(string, []byte) error { return full }
 	path := filepath.Join(t.TempDir(), "keys")
 	if _, err := OpenTicketKeys(path, time.Now(), refuse); !errors.Is(err, full) {
 		t.Errorf("error %v", err)

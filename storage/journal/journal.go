@@ -181,6 +181,10 @@ func (j *Journal) Release(below uint64) error {
 // LastIndex returns the index of the last durable entry, 0 if there was none.
 func (j *Journal) LastIndex() uint64 { return j.last.Load() }
 
+// End says in which segment file the next entry goes, and where. It is for the
+// goroutine that calls Append.
+func (j *Journal) End() (file string, offset int64) { return j.active.name(), j.offset }
+
 // FirstIndex returns the index of the oldest entry that is kept, or that the
 // first entry will have.
 func (j *Journal) FirstIndex() uint64 {
