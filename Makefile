@@ -72,7 +72,7 @@ cross: ## build for every platform that is released
 	done
 
 CYCLONEDX = github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.9.0
-release: ## archives for every platform, their checksums and an SBOM, into dist/
+release: build ## archives for every platform, their checksums and SBOMs, into dist/
 	@rm -rf dist && mkdir dist
 	@for platform in $(PLATFORMS); do \
 	  name=muster-$(VERSION)-$${platform%/*}-$${platform#*/}; \
@@ -81,5 +81,7 @@ release: ## archives for every platform, their checksums and an SBOM, into dist/
 	  tar -C dist --sort=name --mtime=@$$(git log -1 --format=%ct) --owner=0 --group=0 --numeric-owner -cf - $$name | gzip -n >dist/$$name.tar.gz && \
 	  rm -r dist/$$name || exit 1; \
 	done
-	$(GO) run $(CYCLONEDX) mod -json -licenses -noserial -output dist/muster-$(VERSION).cdx.json
+	for program in bin/*; do \
+	  $(GO) run $(CYCLONEDX) bin -json -noserial -version $(VERSION) -output dist/$${program#bin/}-$(VERSION).cdx.json $$program || exit 1; \
+	done
 	cd dist && sha256sum *.tar.gz *.json >SHA256SUMS
