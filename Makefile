@@ -1,7 +1,12 @@
 # muster: see README.md. "make" shows what there is.
 
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-LDFLAGS  = -s -w -X main.version=$(VERSION)
+COMMIT  ?= $(shell git rev-parse HEAD 2>/dev/null)
+LDFLAGS  = -s -w -X main.version=$(VERSION) -X main.commit=$(COMMIT)
+# Static, and the same bytes wherever it is built: no paths, no C compiler, no
+# stamp of Go's own beside version and commit.
+BUILD    = CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '$(LDFLAGS)'
+PLATFORMS = linux/amd64 linux/arm64 darwin/arm64 windows/amd64
 GO      ?= go
 # Debian's own Python: that is the one which has its python3-… packages.
 PYTHON  ?= /usr/bin/python3
@@ -10,13 +15,13 @@ SHELL   := /bin/bash -o pipefail
 DURATION ?=
 DEVICES  ?= 2000
 
-.PHONY: help build demo test race interop fuzz sim crash bench attack screenshots lint
+.PHONY: help build demo test race interop fuzz sim crash bench attack screenshots lint cross release
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 13
 
 build: ## build the three programs into bin/
-	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+	$(BUILD) -o bin/ ./cmd/...
 
 demo: build ## a server, a license and DEVICES simulated devices, until Ctrl-C or DURATION=10s
 	bin/muster demo --devices $(DEVICES) $(if $(DURATION),--duration $(DURATION))
@@ -69,3 +74,24 @@ lint: ## gofmt, go vet, staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "gofmt would change these files"; exit 1; }
 	$(GO) vet ./...
 	$(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2 ./...
+
+cross: ## build for every platform that is released
+	@for platform in $(PLATFORMS); do \
+	  echo "$$platform"; \
+	  GOOS=$${platform%/*} GOARCH=$${platform#*/} CGO_ENABLED=0 $(GO) build ./... || exit 1; \
+	done
+
+CYCLONEDX = github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.9.0
+release: build ## archives for every platform, their checksums and SBOMs, into dist/
+	@rm -rf dist && mkdir dist
+	@for platform in $(PLATFORMS); do \
+	  name=muster-$(VERSION)-$${platform%/*}-$${platform#*/}; \
+	  mkdir dist/$$name && cp -r README.md CHANGELOG.md LICENSE docs deploy dist/$$name/ && \
+	  GOOS=$${platform%/*} GOARCH=$${platform#*/} $(BUILD) -o dist/$$name/ ./cmd/... && \
+	  tar -C dist --sort=name --mtime=@$$(git log -1 --format=%ct) --owner=0 --group=0 --numeric-owner -cf - $$name | gzip -n >dist/$$name.tar.gz && \
+	  rm -r dist/$$name || exit 1; \
+	done
+	for program in bin/*; do \
+	  $(GO) run $(CYCLONEDX) bin -json -noserial -version $(VERSION) -output dist/$${program#bin/}-$(VERSION).cdx.json $$program || exit 1; \
+	done
+	cd dist && sha256sum *.tar.gz *.json >SHA256SUMS

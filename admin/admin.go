@@ -68,6 +68,15 @@ type Config struct {
 	Hosts      []string // names, beside loopback ones and IP addresses, under which the API is reached
 	LocalToken string   // the machine's own token, of write scope; "" for none
 
+	// URL is the address of the web portal, for links in alerts, until the operator
+	// sets another.
+	URL string
+	// AlertInterval is how often alerts are evaluated by RunAlerts.
+	AlertInterval time.Duration
+
+	// MetricsToken asks for a token for /metrics from loopback too.
+	MetricsToken bool
+
 	SetupCode func() string // the one-time code, "" when it is used up [OPS-2]
 	SetupDone func() error  // uses it up
 
@@ -88,12 +97,14 @@ type Admin struct {
 	audit    auditHead
 	hashing  chan struct{} // room for passwordWork
 	events   *listeners
+	alerting alerting
 }
 
 // New makes the API and registers its collector with c.Metrics.
 func New(c Config) *Admin {
 	a := &Admin{Config: c, local: sha256.Sum256([]byte(c.LocalToken)), hashing: make(chan struct{}, passwordWork), events: newListeners()}
 	a.tokens.kind, a.accounts.kind, a.sessions.kind = objectToken, objectAccount, objectSession
+	a.alerting.init()
 	if a.Metrics == nil {
 		a.Metrics = prometheus.NewRegistry()
 	}
@@ -115,7 +126,7 @@ func (a *Admin) routes() []route {
 	return slices.Concat(
 		a.healthRoutes(), a.setupRoutes(), a.tokenRoutes(), a.serverRoutes(), a.backupRoutes(), a.vendorKeyRoutes(),
 		a.licenseFileRoutes(), a.itemRoutes(), a.projectRoutes(), a.keyRoutes(),
-		a.deviceRoutes(), a.accountRoutes(), a.sessionRoutes(), a.auditRoutes(), a.statisticRoutes(), a.eventRoutes(), a.openAPIRoutes(),
+		a.deviceRoutes(), a.accountRoutes(), a.sessionRoutes(), a.auditRoutes(), a.statisticRoutes(), a.eventRoutes(), a.alertRoutes(), a.openAPIRoutes(),
 	)
 }
 

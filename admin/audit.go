@@ -74,6 +74,11 @@ type auditHead struct {
 // views of the thing, nil where it did not exist or does not any more; what is
 // equal in both is left out, and if all is, so is the entry.
 func (a *Admin) record(c *engine.Core, r *http.Request, what, target string, before, after any) error {
+	return a.recordBy(c, callerOf(r).name, what, target, before, after)
+}
+
+// recordBy is record for a change that no request made.
+func (a *Admin) recordBy(c *engine.Core, who, what, target string, before, after any) error {
 	was, is, err := difference(before, after)
 	if err != nil || was == nil && is == nil {
 		return err
@@ -83,7 +88,7 @@ func (a *Admin) record(c *engine.Core, r *http.Request, what, target string, bef
 		return err
 	}
 	entry := AuditEntry{
-		Number: h.number + 1, Time: unixTime(c.Now()), Who: callerOf(r).name, What: what, Target: target,
+		Number: h.number + 1, Time: unixTime(c.Now()), Who: who, What: what, Target: target,
 		Before: was, After: is, Previous: hex.EncodeToString(h.hash[:]),
 	}
 	line, err := json.Marshal(&entry)

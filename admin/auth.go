@@ -39,7 +39,7 @@ func callerOf(r *http.Request) caller {
 
 // authorize finds out who asks and whether they may.
 func (a *Admin) authorize(wanted Scope, r *http.Request) (caller, error) {
-	if wanted == ScopeNone || wanted == ScopeMetrics && fromLoopback(r) && r.Header.Get("Authorization") == "" {
+	if wanted == ScopeNone || wanted == ScopeMetrics && !a.MetricsToken && fromLoopback(r) && r.Header.Get("Authorization") == "" {
 		return caller{name: "anonymous"}, nil
 	}
 	who, err := a.authenticate(r)

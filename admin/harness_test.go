@@ -109,7 +109,7 @@ func (b *bed) config() Config {
 		Backup:      func(w io.Writer) error { _, err := io.WriteString(w, "a backup"); return err }, // the real one is tested with the real server
 		ClockOffset: func() time.Duration { return b.offset }, AcceptClock: func() int64 { b.now = b.now.Add(b.offset); b.offset = 0; return b.now.UnixNano() },
 		Version: "test", Started: noon, HandshakeKey: b.identity.HandshakeKey, Server: b.identity.UUID(), Mode: b.identity.Mode,
-		DeviceAddr: func() string { return b.deviceAddr }, Hosts: []string{"licenses.example.com"}, LocalToken: localToken,
+		DeviceAddr: func() string { return b.deviceAddr }, Hosts: []string{"licenses.example.com"}, LocalToken: localToken, URL: "http://10.0.0.5:48080",
 		SetupCode: func() string { return b.setupCode },
 		SetupDone: func() error {
 			if b.setupFails == nil {

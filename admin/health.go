@@ -32,8 +32,9 @@ func (a *Admin) isReady() bool { return a.Catalog() != nil && a.Ready() }
 
 func (a *Admin) metrics() func(http.ResponseWriter, *http.Request) error {
 	handler := promhttp.HandlerFor(a.Metrics, promhttp.HandlerOpts{
-		ErrorHandling: promhttp.ContinueOnError, // what can be read is shown, the rest is logged
-		ErrorLog:      slog.NewLogLogger(a.Log.Handler(), slog.LevelError),
+		EnableOpenMetrics: true,                     // who asks for it gets it
+		ErrorHandling:     promhttp.ContinueOnError, // what can be read is shown, the rest is logged
+		ErrorLog:          slog.NewLogLogger(a.Log.Handler(), slog.LevelError),
 	})
 	return func(w http.ResponseWriter, r *http.Request) error {
 		handler.ServeHTTP(w, r)

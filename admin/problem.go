@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 
+	"muster/admin/alerts"
 	"muster/engine"
 	"muster/license"
 )
@@ -64,6 +65,7 @@ var editKinds = []struct {
 func problemOf(err error) (p *Problem, ok bool) {
 	var tooLarge *http.MaxBytesError
 	var fault *license.Error
+	var setting *alerts.Fault
 	switch {
 	case errors.As(err, &p):
 		return p, true
@@ -71,6 +73,10 @@ func problemOf(err error) (p *Problem, ok bool) {
 		return refusal(http.StatusRequestEntityTooLarge, "too-large", "the request's body has more than %d bytes, which is the limit here", tooLarge.Limit), true
 	case errors.As(err, &fault):
 		return problemOfLicense(err, fault), true
+	case errors.As(err, &setting):
+		p := refusal(http.StatusUnprocessableEntity, "invalid", "%s", setting.Error())
+		p.Field = setting.Field
+		return p, true
 	case errors.Is(err, ErrUnavailable):
 		return refusal(http.StatusServiceUnavailable, "not-ready", "the server is starting or stopping; try again in a moment"), true
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):

@@ -12,10 +12,13 @@ import (
 
 // Kinds of objects that belong to this package; the numbers are frozen.
 const (
-	objectToken   = engine.ObjectAdmin + 0
-	objectAccount = engine.ObjectAdmin + 1
-	objectSession = engine.ObjectAdmin + 2
-	objectAudit   = engine.ObjectAdmin + 3
+	objectToken         = engine.ObjectAdmin + 0
+	objectAccount       = engine.ObjectAdmin + 1
+	objectSession       = engine.ObjectAdmin + 2
+	objectAudit         = engine.ObjectAdmin + 3
+	objectAlertSettings = engine.ObjectAdmin + 4 // one, id 1
+	objectAlertState    = engine.ObjectAdmin + 5 // one, id 1
+	objectAlertMessage  = engine.ObjectAdmin + 6
 )
 
 // record is an object of a kind with its number.

@@ -36,6 +36,8 @@ func (r *auditRow) Long() bool {
 // deeds are what entries tell of, in words.
 var deeds = map[string]string{
 	"account.set": "set the account", "account.remove": "removed the account",
+	"alerts.thresholds": "set thresholds of", "alerts.mail": "set the mail server of", "alerts.webhook": "set the webhook of",
+	"alerts.portal": "set the address of links in", "alerts.test": "sent a test of", "alerts.message": "sent the message",
 	"device.block": "blocked the device", "device.unblock": "unblocked the device",
 	"device.clear-clone": "cleared the clone", "device.free-seat": "freed a seat of the device",
 	"license-file.import": "imported the license", "project.create": "made the project", "project.edit": "changed the project",
@@ -66,6 +68,8 @@ func auditRowOf(e admin.AuditEntry) auditRow {
 		row.Link = at("projects", e.Target)
 	case "device":
 		row.Link = at("devices", e.Target)
+	case "alerts":
+		row.Link = "alerts"
 	case "license-file":
 		row.Link = "items" + asked("show", "all", "search", e.Target)
 	}

@@ -24,7 +24,7 @@ func stocked(t *testing.T) (b *bed, project string) {
 // pagesOf are all pages; shot pages of the browser tests are the same.
 func pagesOf(project string) []string {
 	return []string{
-		"/", "/items", "/items?show=all&sort=expiry&search=DBR", "/items/1001/scan", "/projects", "/projects/" + project, "/audit", "/audit?before=3", "/devices", "/devices?search=01&state=held", "/devices?search=zz", "/devices/" + deviceName(1), "/security",
+		"/", "/items", "/items?show=all&sort=expiry&search=DBR", "/items/1001/scan", "/projects", "/projects/" + project, "/audit", "/audit?before=3", "/alerts", "/devices", "/devices?search=01&state=held", "/devices?search=zz", "/devices/" + deviceName(1), "/security",
 		"/statistics", "/statistics?measure=devices&days=7", "/statistics?measure=devices&accumulated=true", "/statistics?measure=concurrency&item=1001/server&days=all",
 		"/statistics?measure=denials", "/statistics?measure=authorizations&days=90", "/statistics/day", "/statistics/day?item=1001/scan", "/statistics/day?project=" + project,
 	}

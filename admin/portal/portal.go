@@ -47,7 +47,7 @@ type route struct {
 func (p *Portal) routes() []route {
 	return slices.Concat(
 		p.enterRoutes(), p.homeRoutes(), p.itemRoutes(), p.importRoutes(), p.projectRoutes(), p.statisticRoutes(),
-		p.deviceRoutes(), p.auditRoutes(), p.securityRoutes(),
+		p.deviceRoutes(), p.alertRoutes(), p.auditRoutes(), p.securityRoutes(),
 	)
 }
 

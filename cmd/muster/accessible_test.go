@@ -14,7 +14,7 @@ import (
 func (s *showcase) pages() []string {
 	return []string{
 		"", "items", "items/100001/readers", "projects", "projects/" + s.projects[0], "statistics", "statistics?measure=concurrency&item=100001/floor",
-		"statistics/day?project=" + s.projects[0], "devices", "devices/" + s.device1, "audit", "security",
+		"statistics/day?project=" + s.projects[0], "devices", "devices/" + s.device1, "alerts", "audit", "security",
 	}
 }
 

@@ -39,6 +39,7 @@ type adminPlane struct {
 	listener net.Listener
 	http     *http.Server
 	serving  atomic.Pointer[serving] // nil until the state is recovered
+	endLoops context.CancelFunc      // of what runs beside requests
 }
 
 // serving is what exists once the state is recovered.
@@ -113,6 +114,9 @@ func (p *program) openAdmin() error {
 		WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
 	}
 	p.admin.http.RegisterOnShutdown(api.EndEvents)
+	ctx, cancel := context.WithCancel(context.Background())
+	p.admin.endLoops = cancel
+	go api.RunAlerts(ctx)
 	limited := netutil.LimitListener(l, adminConnectionsMax)
 	serve := p.admin.http.Serve
 	if secure != nil {
@@ -154,7 +158,7 @@ func (p *program) adminConfig(token string) admin.Config {
 		HandshakeKey: p.identity.Public.HandshakeKey, Server: p.identity.Public.UUID(), Mode: p.identity.Public.Mode, Moved: p.identity.Moved,
 		RotateTickets: func(endSessions bool) (uint32, error) { return p.tickets.Rotate(p.now(), endSessions) },
 		DeviceAddr:    func() string { return p.front.Addr().String() },
-		Hosts:         p.config.AdminHosts, LocalToken: token,
+		Hosts:         p.config.AdminHosts, LocalToken: token, URL: p.url, AlertInterval: p.config.AlertInterval, MetricsToken: p.config.MetricsToken,
 		SetupCode: func() string {
 			code, _ := os.ReadFile(p.path(setupFile)) // gone: used up
 			return strings.TrimSpace(string(code))
@@ -178,6 +182,7 @@ func (p *program) path(name string) string { return filepath.Join(p.config.Data,
 
 // closeAdmin lets requests under way end.
 func (p *program) closeAdmin(ctx context.Context) error {
+	p.admin.endLoops()
 	_ = os.Remove(p.path(urlFile)) // no server to find there any more
 	return p.admin.http.Shutdown(ctx)
 }
@@ -192,7 +197,12 @@ func (p *program) runtimeSource() admin.RuntimeSource {
 		return &none
 	}
 	histogram := func(name, help string, of func(*server.DeciderStats) *server.Histogram) admin.RuntimeHistogram {
-		return admin.RuntimeHistogram{Name: name, Help: help, Snapshot: func() (uint64, float64, map[float64]uint64) { return of(stats()).Snapshot() }}
+		return admin.RuntimeHistogram{Name: name, Help: help, Snapshot: func() (int, []uint64, float64) {
+			if p.admin.serving.Load() == nil {
+				return 0, nil, 0
+			}
+			return of(stats()).Snapshot()
+		}}
 	}
 	value := func(name, help string, of func() float64) admin.RuntimeValue {
 		return admin.RuntimeValue{Name: name, Help: help, Value: of}

@@ -37,7 +37,7 @@ func addAPICommands(root *cobra.Command) {
 		a.importCommand(), a.licenseCommands(), a.itemCommands(), a.projectCommands(), a.deviceCommands(), a.keyCommand(),
 		a.statusCommand(), a.tokenCommands(), a.vendorKeyCommands(), a.addressCommands(), a.ticketCommands(), a.clockCommands(), a.backupCommand(),
 		a.accountCommands(), a.sessionCommands(), a.resetAdminCommand(), a.auditCommands(),
-		a.statisticsCommand(), a.recordsCommand(),
+		a.statisticsCommand(), a.recordsCommand(), a.alertCommands(),
 	)
 }
 

@@ -26,14 +26,15 @@ var arrows = map[string][]string{
 	"storage":                 {"engine", "license", "machine", "storage/journal"},
 	"client":                  {"protocol", "license", "machine"},
 	"client/spool":            {"client", "protocol", "license"},
-	"admin":                   {"engine", "license"},
-	"admin/portal":            {"admin"},
+	"admin":                   {"admin/alerts", "engine", "license"},
+	"admin/alerts":            {},
+	"admin/portal":            {"admin", "admin/alerts"},
 	"bench":                   {"client", "datagram", "protocol", "license"},
 	"bench/peer":              {"datagram"},
 	"bench/attack":            {"bench", "client", "protocol", "license"},
 	"sim": {
 		"protocol", "license", "machine", "datagram", "storage/journal", "storage/journal/simdisk", "storage",
-		"engine", "engine/server", "client", "client/spool", "admin", "bench", "bench/peer",
+		"engine", "engine/server", "client", "client/spool", "admin", "admin/alerts", "bench", "bench/peer",
 	},
 }
 
@@ -42,7 +43,8 @@ var homes = map[string][]string{
 	"github.com/panjf2000/gnet/v2":        {"engine/server", "bench/peer"},
 	"github.com/dgraph-io/badger/v4":      {"storage"},
 	"github.com/vmihailenco/msgpack/v5":   {"protocol"},
-	"github.com/prometheus/client_golang": {"admin"},
+	"github.com/prometheus/client_golang": {"admin", "cmd/muster"},
+	"github.com/wneessen/go-mail":         {"admin/alerts"},
 }
 
 const module = "muster/"

@@ -36,6 +36,8 @@ type serveConfig struct {
 	Loops          int
 	UDP            bool
 	Profile        string
+	AlertInterval  time.Duration
+	MetricsToken   bool
 	ConnectionsMax int
 	Guards         server.Guards
 	ProxiedFrom    []string
@@ -71,6 +73,8 @@ func (c *serveConfig) flags(f *pflag.FlagSet) {
 	f.Uint64Var(&c.Guards.IncompleteMax, "incomplete-max", server.IncompleteMaxDefault, "bytes of incomplete records that all connections may hold together")
 	f.Uint64Var(&c.Guards.UnreadMax, "unread-max", server.UnreadMaxDefault, "bytes of answers that devices may leave unread, all together")
 	f.StringSliceVar(&c.ProxiedFrom, "proxied-from", nil, "networks of proxies that send a PROXY protocol v2 header, such as 10.0.0.5/32")
+	f.DurationVar(&c.AlertInterval, "alert-interval", 10*time.Minute, "how often usage alerts are evaluated")
+	f.BoolVar(&c.MetricsToken, "metrics-token", false, "ask for a token (scope metrics) for /metrics from this machine too")
 	f.StringVar(&c.Profile, "profile", "", "directory for profiles of the run, cpu.pprof and allocs.pprof; empty: none")
 	f.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")
 	f.StringVar(&c.LogFormat, "log-format", "text", "text or json")
@@ -176,6 +180,9 @@ func (c *serveConfig) check() (faults []error) {
 	}
 	if min(c.Guards.IncompleteMax, c.Guards.UnreadMax) < 1<<20 {
 		fault("--incomplete-max and --unread-max: expected 1048576 (1 MiB) or more")
+	}
+	if c.AlertInterval < time.Second || c.AlertInterval > 24*time.Hour {
+		fault("--alert-interval %s: expected 1s to 24h", c.AlertInterval)
 	}
 	if c.ConnectionsMax < 1 {
 		fault("--connections-max %d: expected 1 or more", c.ConnectionsMax)

@@ -3,12 +3,15 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"runtime"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -23,8 +26,34 @@ const (
 	exitBroken = 4 // the server ended because its disk or state failed
 )
 
-// version is set by the linker.
-var version = "development"
+// version and commit are set by the linker.
+var (
+	version = "development"
+	commit  = ""
+)
+
+// versionText is what runs: version, commit, Go and platform.
+func versionText() string {
+	revision := commit
+	if info, ok := debug.ReadBuildInfo(); ok && revision == "" { // built by go itself, not by make
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				revision = s.Value
+			}
+		}
+	}
+	return fmt.Sprintf("muster %s\ncommit %s\n%s %s/%s\n", version, cmp.Or(revision, "unknown"), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print version, commit and platform", Args: usageArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := io.WriteString(cmd.OutOrStdout(), versionText())
+			return err
+		},
+	}
+}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -73,7 +102,8 @@ func newRoot() *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
 		return codedError{fmt.Errorf("%w; see --help", err), exitUsage}
 	})
-	root.AddCommand(serveCommand(), demoCommand(), restoreCommand(), verifyCommand())
+	root.SetVersionTemplate(versionText())
+	root.AddCommand(serveCommand(), demoCommand(), versionCommand(), restoreCommand(), verifyCommand())
 	addAPICommands(root)
 	return root
 }

@@ -26,7 +26,7 @@ func (s *showcase) shots() map[string]string {
 		"home": "", "items": "items", "item": "items/100001/readers", "import": "items/import", "projects": "projects",
 		"project": "projects/" + s.projects[0], "statistics": "statistics", "concurrency": "statistics?measure=concurrency&item=100001/floor",
 		"day": "statistics/day?project=" + s.projects[1], "devices": "devices?item=100001/floor", "device": "devices/" + s.device1,
-		"audit": "audit", "security": "security",
+		"alerts": "alerts", "audit": "audit", "security": "security",
 	}
 }
 

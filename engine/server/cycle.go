@@ -65,9 +65,9 @@ func NewCycle(c DeciderConfig) *Cycle {
 		signing: make(chan func()), signed: make(chan struct{}),
 		finished: make(chan error, 1), lastPass: c.Now(),
 	}
-	y.Stats.BatchSize.bounds = batchBounds
-	y.Stats.CommitSeconds.bounds = secondBounds
-	y.Stats.CopySeconds.bounds = secondBounds
+	y.Stats.BatchSize.lowest = lowestRequests
+	y.Stats.CommitSeconds.lowest = lowestSeconds
+	y.Stats.CopySeconds.lowest = lowestSeconds
 	y.Stats.PassIndex.Store(c.CheckpointIndex)
 	y.publish()
 	go y.signer()

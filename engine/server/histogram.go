@@ -5,37 +5,40 @@ import (
 	"sync/atomic"
 )
 
-// Histogram counts observations in fixed buckets: one writer, any number of
-// readers, no lock.
+// Histogram counts observations in buckets whose upper bounds are powers of two,
+// so that it is a classic and a native histogram (schema 0) at once: one writer,
+// any number of readers, no lock.
 type Histogram struct {
-	bounds []float64 // upper bounds, ascending
-	counts [20]atomic.Uint64
+	lowest int // exponent of the first bound
+	counts [histogramBuckets]atomic.Uint64
 	sum    atomic.Uint64 // bits of a float64
 }
 
-var (
-	batchBounds  = []float64{1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384}
-	secondBounds = []float64{25e-6, 50e-6, 100e-6, 200e-6, 400e-6, 800e-6, 1.6e-3, 3.2e-3, 6.4e-3, 12.8e-3, 25e-3, 50e-3, 0.1, 0.25, 0.5, 1, 2.5}
+// histogramBuckets are the buckets with a bound, and the one above them.
+const histogramBuckets = 20
+
+// Exponents of the first bounds.
+const (
+	lowestRequests = 0   // 1 request, up to 2^18
+	lowestSeconds  = -15 // 31 µs, up to 8 s
 )
 
 // Observe counts one value. Only the decider calls it.
 func (h *Histogram) Observe(v float64) {
 	i := 0
-	for i < len(h.bounds) && v > h.bounds[i] {
+	for i < histogramBuckets-1 && v > math.Ldexp(1, h.lowest+i) {
 		i++
 	}
 	h.counts[i].Add(1)
 	h.sum.Store(math.Float64bits(math.Float64frombits(h.sum.Load()) + v))
 }
 
-// Snapshot returns the number of observations, their sum, and for each upper
-// bound how many were at or below it.
-func (h *Histogram) Snapshot() (count uint64, sum float64, buckets map[float64]uint64) {
-	buckets = make(map[float64]uint64, len(h.bounds))
-	for i, bound := range h.bounds {
-		count += h.counts[i].Load()
-		buckets[bound] = count
+// Snapshot returns the exponent of the first bound, the number of observations in
+// each bucket (the last one has no bound), and their sum.
+func (h *Histogram) Snapshot() (lowest int, counts []uint64, sum float64) {
+	counts = make([]uint64, histogramBuckets)
+	for i := range counts {
+		counts[i] = h.counts[i].Load()
 	}
-	count += h.counts[len(h.bounds)].Load()
-	return count, math.Float64frombits(h.sum.Load()), buckets
+	return h.lowest, counts, math.Float64frombits(h.sum.Load())
 }

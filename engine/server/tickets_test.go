@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -94,13 +95,15 @@ func TestTicketKeysThatCantBeKept(t *testing.T) {
 }
 
 func TestHistogram(t *testing.T) {
-	h := Histogram{bounds: batchBounds}
-	for _, v := range []float64{1, 2, 3, 100, 1e6} {
+	h := Histogram{lowest: -1}
+	for _, v := range []float64{0.1, 0.5, 0.75, 2, 3, 1e6} {
 		h.Observe(v)
 	}
-	count, sum, buckets := h.Snapshot()
-	if count != 5 || sum != 1_000_106 || buckets[2] != 2 || buckets[4] != 3 || buckets[16384] != 4 {
-		t.Errorf("count %d sum %v buckets %v", count, sum, buckets)
+	lowest, counts, sum := h.Snapshot()
+	want := make([]uint64, histogramBuckets)
+	want[0], want[1], want[2], want[3], want[len(want)-1] = 2, 1, 1, 1, 1
+	if lowest != -1 || !slices.Equal(counts, want) || sum != 1_000_006.35 {
+		t.Errorf("lowest %d counts %v sum %v", lowest, counts, sum)
 	}
 }
 
