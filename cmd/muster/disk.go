@@ -40,9 +40,11 @@ func (p *program) watchDisk() {
 	}()
 }
 
+// stopDisk ends watching. It looks once more: the last checkpoint needs room.
 func (p *program) stopDisk() {
 	close(p.disk.quit)
 	<-p.disk.done
+	p.lookAtDisk()
 }
 
 // lookAtDisk suspends serving below the floor, and resumes it a tenth above.

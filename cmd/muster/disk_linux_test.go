@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -41,17 +43,25 @@ func TestDiskNearlyFull(t *testing.T) {
 	if _, err := device.CheckIn(t.Context(), client.Use{Product: "DBR", Version: 11}); err != nil {
 		t.Fatal(err)
 	}
-	report := func() error { return device.Report(t.Context(), client.Count{Module: "QR", Count: 1}) }
+	report := func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		return device.Report(ctx, client.Count{Module: "QR", Count: 1})
+	}
 	if err := report(); err != nil {
 		t.Fatal(err)
 	}
-	free, err := c.p.dir.Free()
+	filler, err := os.Create(filepath.Join(disk, "filler"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	filler := filepath.Join(disk, "filler")
-	if err := os.WriteFile(filler, make([]byte, free-50<<20), 0o600); err != nil {
-		t.Fatal(err)
+	for left := uint64(c.config.DiskFloor); left >= c.config.DiskFloor-20<<20; { // the journal's next segment takes some too
+		if _, err := filler.Write(make([]byte, 1<<20)); err != nil {
+			t.Fatal(err)
+		}
+		if left, err = c.p.dir.Free(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	until := func(state string) {
 		t.Helper()
@@ -69,7 +79,7 @@ func TestDiskNearlyFull(t *testing.T) {
 	if err := report(); err == nil {
 		t.Error("a report was accepted on a full disk")
 	}
-	if err := os.Remove(filler); err != nil {
+	if err := errors.Join(filler.Close(), os.Remove(filler.Name())); err != nil {
 		t.Fatal(err)
 	}
 	until("serving")
