@@ -47,8 +47,8 @@ type Item struct {
 	Networks            []string  `json:"networks"`
 	Domains             []string  `json:"domains"`
 	ExtraSuffixes       []string  `json:"extraSuffixes"`
-	SeatsFreedByHandMax uint64    `json:"seatsFreedByHandMax"` // in 30 days [DEV-4]
-	OveruseBudget       uint64    `json:"overuseBudget"`       // device-slots or instance-slots [CDEV-2]
+	SeatsFreedByHandMax uint64    `json:"seatsFreedByHandMax"`     // in 30 days [DEV-4]
+	OveruseBudget       uint64    `json:"overuseBudget,omitempty"` // device-slots or instance-slots, of items that count by slot [CDEV-2]
 	Revoked             bool      `json:"revoked"`
 	Projects            []string  `json:"projects"`
 	Usage               Usage     `json:"usage"`
@@ -134,7 +134,10 @@ func (v *Item) setTerms(i *engine.Item) {
 		v.Networks = append(v.Networks, network.String())
 	}
 	v.Domains, v.ExtraSuffixes = append(v.Domains, i.Domains...), append(v.ExtraSuffixes, i.ExtraSuffixes...)
-	v.SeatsFreedByHandMax, v.OveruseBudget = i.FreeCapSeats(), i.OveruseSlots()
+	v.SeatsFreedByHandMax = i.FreeCapSeats()
+	if i.ChargeWay.BySlot() {
+		v.OveruseBudget = i.OveruseSlots()
+	}
 }
 
 func usageView(i *engine.Item) Usage {

@@ -207,7 +207,7 @@ func TestItemViews(t *testing.T) {
 		Versions: []uint16{}, Modules: []string{"QR"}, ChargeWay: "scan", Quota: 100, TolerancePercent: 5,
 		Start: noon.AddDate(0, -10, -22).Add(-12 * 3600e9), Expiry: unixTime(1830297600), End: unixTime(1830297600 + 7*86400),
 		GraceSeconds: 7 * 86400, OfflineForSeconds: 7 * 86400, Networks: []string{}, Domains: []string{}, ExtraSuffixes: []string{},
-		SeatsFreedByHandMax: 10, OveruseBudget: 100_000, Projects: []string{project},
+		SeatsFreedByHandMax: 10, Projects: []string{project},
 		Usage: Usage{Uses: 7, Held: 1, Authorizations: 1, Reports: 1, Limit: 105}, // [SCAN-2]
 	}
 	if diff := cmp.Diff(want, i); diff != "" {
@@ -255,7 +255,7 @@ func TestImportPreview(t *testing.T) { // [IMP-1] [FILE-3]
 	for _, c := range p.Items[0].Changes {
 		changes = append(changes, fmt.Sprintf("%s %s %s", c.Field, c.Before, c.After))
 	}
-	if p.Outcome != "updated" || p.Before.Revision != 1 || p.LicenseFile.Revision != 2 || strings.Join(changes, ", ") != "overuseBudget 100000 250000, quota 100 250, seatsFreedByHandMax 10 25" || p.Items[0].Usage.Uses != 5 {
+	if p.Outcome != "updated" || p.Before.Revision != 1 || p.LicenseFile.Revision != 2 || strings.Join(changes, ", ") != "quota 100 250, seatsFreedByHandMax 10 25" || p.Items[0].Usage.Uses != 5 {
 		t.Errorf("of a newer revision: %+v", p)
 	}
 	if !p.Items[1].New || len(p.Removed) != 1 || p.Removed[0] != "1001/device-yearly" || len(p.Projects) != 1 || p.Projects[0] != project {

@@ -7,7 +7,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
 	"muster/engine"
-	"muster/license"
 )
 
 // What is shown of the ledger. Labels are bounded by what the operator and the
@@ -150,7 +149,7 @@ func collectItem(i *engine.Item, ch chan<- prometheus.Metric) {
 	gauge(descQuota, float64(i.Quota))
 	gauge(descLimit, float64(i.Limit()))
 	gauge(descSeats, float64(i.Usage.Held.Load()))
-	if i.ChargeWay == license.ConcurrentDevice || i.ChargeWay == license.ConcurrentInstance {
+	if i.ChargeWay.BySlot() {
 		gauge(descSpent, float64(i.Usage.Overuse.Load()))
 		gauge(descBudget, float64(i.OveruseSlots()))
 	}

@@ -52,7 +52,8 @@ type Counts struct {
 	LicenseFiles int    `json:"licenseFiles"`
 	Items        int    `json:"items"`
 	Projects     int    `json:"projects"`
-	Devices      uint32 `json:"devices"` // device streams, see [CLI-9]
+	Devices      uint32 `json:"devices"` // client UUIDs
+	Streams      uint32 `json:"streams"` // applications on them [CLI-9]
 }
 
 func (a *Admin) showServer(w http.ResponseWriter, r *http.Request) error {
@@ -148,7 +149,7 @@ func (a *Admin) counts(ctx context.Context, catalog *engine.Catalog) (*Counts, e
 		}
 	}
 	err := a.edit(ctx, func(c *engine.Core) error { // the table is the decider's
-		n.Devices = c.Devices()
+		n.Devices, n.Streams = c.Clients(), c.Devices()
 		return nil
 	})
 	return n, err

@@ -22,7 +22,7 @@ func TestServerView(t *testing.T) { // [SRV-1] [OPS-1]
 		DeviceAddress: "[::]:4808", HandshakeKey: "010203" + strings.Repeat("00", 29),
 		Clock:     Clock{Time: noon},
 		Addresses: Addresses{Addresses: []string{"tcp://10.0.0.5:4808"}, Default: true},
-		Counts:    &Counts{LicenseFiles: 1, Items: 2, Projects: 1, Devices: 1},
+		Counts:    &Counts{LicenseFiles: 1, Items: 2, Projects: 1, Devices: 1, Streams: 1},
 	}
 	if diff := cmp.Diff(want, s); diff != "" {
 		t.Error(diff)

@@ -276,5 +276,13 @@ func (c *Core) Catalog() *Catalog { return c.published.Load() }
 // edits, which run in the decider.
 func (c *Core) Current() *Catalog { return c.catalog }
 
+// Clients is how many client UUIDs there are.
+func (c *Core) Clients() (n uint32) {
+	for i := range c.byUUID.shards {
+		n += uint32(c.byUUID.shards[i].used)
+	}
+	return n
+}
+
 // Devices is the number of rows in the device table, that is of streams.
 func (c *Core) Devices() uint32 { return c.devices.rows }

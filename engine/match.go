@@ -158,7 +158,7 @@ func (c *Core) find(p *Project, d *Decision, seats *clientSeats) match {
 
 // takesSeats says whether a device that holds a seat on the item stays there.
 func (i *Item) takesSeats() bool {
-	return i.ChargeWay.Period() > 0 || i.ChargeWay == license.Server || i.bySlot()
+	return i.ChargeWay.Period() > 0 || i.ChargeWay == license.Server || i.ChargeWay.BySlot()
 }
 
 // room is what an item has left for one more.
@@ -176,7 +176,7 @@ func (c *Core) room(p *Project, item *Item, instances uint32, own *seat) (room, 
 	switch {
 	case item.ChargeWay == license.Domain:
 		return roomFree, protocol.OK
-	case item.bySlot():
+	case item.ChargeWay.BySlot():
 		return c.roomBySlot(p, item, instances, own)
 	case own != nil && item.takesSeats():
 		return roomFree, protocol.OK

@@ -83,7 +83,7 @@ func (c *Core) countReport(d *Decision, at place, st *seat) {
 		c.count(counterKey{item: r.Item}, valueUndated, undated)
 	}
 	c.countDays(at, st, &r.UUID, r.Lines)
-	if item != nil && item.bySlot() {
+	if item != nil && item.ChargeWay.BySlot() {
 		c.countSlots(item, at, st, &r.UUID, r.Lines)
 	}
 	c.tally.add(project, protocol.OK)

@@ -157,7 +157,7 @@ func (c *Core) reserved(i *Item, p *Project) (n uint64) {
 
 // raisePeaks notes how many seats are held of an item that counts seats [STAT-1].
 func (c *Core) raisePeaks(item *Item, project uint32) {
-	if item.bySlot() || !item.takesSeats() {
+	if item.ChargeWay.BySlot() || !item.takesSeats() {
 		return
 	}
 	st, sh := c.itemState(item.Ordinal), c.share(item.Ordinal, project)

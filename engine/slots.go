@@ -1,9 +1,6 @@
 package engine
 
-import (
-	"muster/license"
-	"muster/protocol"
-)
+import "muster/protocol"
 
 // slotKey finds a row of a seat's slots. Buckets share a row in a circle.
 type slotKey struct {
@@ -23,15 +20,9 @@ func (s *seat) occupies() int32 {
 	return int32(s.weight())
 }
 
-// bySlot says whether the item counts devices or instances a slot and draws what
-// is above its quota from a budget [CDEV-1], [INST-2].
-func (i *Item) bySlot() bool {
-	return i.ChargeWay == license.ConcurrentDevice || i.ChargeWay == license.ConcurrentInstance
-}
-
 // strict says whether the item's overuse budget is spent [CDEV-3], [INST-3].
 func (c *Core) strict(i *Item) bool {
-	return i.bySlot() && c.overuse(i.Ordinal) >= i.OveruseSlots()
+	return i.ChargeWay.BySlot() && c.overuse(i.Ordinal) >= i.OveruseSlots()
 }
 
 func (c *Core) overuse(item uint32) uint64 { return c.value(counterKey{item: item}, valueOveruse) }

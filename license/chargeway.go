@@ -60,6 +60,10 @@ func (w *ChargeWay) UnmarshalText(text []byte) (err error) {
 	return err
 }
 
+// BySlot says whether devices or instances are counted a slot, and what is above the quota is drawn from a budget
+// [CDEV-1], [INST-2].
+func (w ChargeWay) BySlot() bool { return w == ConcurrentDevice || w == ConcurrentInstance }
+
 // Period is how long a device counts as active after it was heard of: 365, 90 or 30 days or 24 hours for the device
 // ways, 0 for all others [DEV-1].
 func (w ChargeWay) Period() time.Duration {

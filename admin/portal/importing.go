@@ -107,9 +107,6 @@ func (x *exchange) preview(text []byte) (*previewPage, error) {
 			data.Home = cmp.Or(data.Home, item.Projects[0])
 		}
 		for _, c := range item.Changes {
-			if c.Field == "overuseBudget" && !isConcurrent(item.ChargeWay) {
-				continue // it follows from the quota, and counts for nothing here
-			}
 			row.Changes = append(row.Changes, diffLine{Field: words(c.Field), Before: plain(c.Before), After: plain(c.After)})
 		}
 		data.Items = append(data.Items, row)

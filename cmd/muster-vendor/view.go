@@ -79,7 +79,7 @@ func viewOfItem(it license.Item) itemView {
 	if it.ChargeWay.Period() > 0 {
 		v.FreeCapSeats = it.FreeCapSeats()
 	}
-	if it.ChargeWay == license.ConcurrentDevice || it.ChargeWay == license.ConcurrentInstance {
+	if it.ChargeWay.BySlot() {
 		v.OveruseSlots = it.OveruseSlots()
 	}
 	return v

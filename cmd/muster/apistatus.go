@@ -74,7 +74,8 @@ func showServer(t *table, v *admin.Server) {
 		t.row("license files", n.LicenseFiles)
 		t.row("items", n.Items)
 		t.row("projects", n.Projects)
-		t.row("device streams", n.Devices)
+		t.row("devices", n.Devices)
+		t.row("device streams", n.Streams)
 	}
 }
 

@@ -19,7 +19,8 @@ import (
 // is mounted again and the server started. [CLI-3]
 func TestPowerCut(t *testing.T) {
 	disk := newLoopDisk(t)
-	o := crashServer(t, filepath.Dir(disk.dir)) // the data directory is mounted
+	o := crashServer(t, filepath.Dir(disk.dir))  // the data directory is mounted
+	o.Args = append(o.Args, "--disk-floor", "0") // it is a small disk
 	crashLoop(t, o, cmp.Or(*crashCycles, 3), func(server *bench.Server) error {
 		if err := disk.cut(); err != nil {
 			return err
