@@ -15,7 +15,7 @@ SHELL   := /bin/bash -o pipefail
 DURATION ?=
 DEVICES  ?= 2000
 
-.PHONY: help build demo test race interop fuzz sim crash bench attack pages screenshots lint cross release
+.PHONY: help build demo test race interop fuzz sim crash bench attack pages restart screenshots lint cross release
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 13
@@ -69,6 +69,9 @@ attack: build ## what honest devices notice of hostile traffic; Linux, as root
 
 pages: ## how long pages and queries take with a million devices, 100 projects and 400 days, under load
 	$(GO) test ./cmd/muster -count=1 -v -timeout 0 -run '^TestPagesUnderLoad$$' -pages-devices 1000000 -pages-projects 100 -pages-days 400 -pages-rounds 100
+
+restart: ## how long a start takes with ten million devices, and how much memory
+	$(GO) test ./cmd/muster -count=1 -v -timeout 0 -run '^TestPagesUnderLoad$$' -pages-devices 10000000 -pages-projects 10 -pages-days 4
 
 screenshots: ## pictures of every page of the portal, into docs/img; needs chromium
 	MUSTER_BROWSER=required $(GO) test ./cmd/muster -count=1 -run '^TestScreenshots$$' -screenshots $(CURDIR)/docs/img

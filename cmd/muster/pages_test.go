@@ -249,12 +249,15 @@ func TestPagesUnderLoad(t *testing.T) { // [STAT-1] [OPS-1]
 	projects := makeHistory(t, dir)
 	server := &bench.Server{Dir: dir}
 	o := bench.ServerOptions{Binary: built(t), CPU: -1, Stderr: os.Stderr}
-	began := time.Now()
-	if err := server.Restart(o); err != nil {
-		t.Fatal(err)
+	start := func(after string) {
+		began := time.Now()
+		if err := server.Restart(o); err != nil {
+			t.Fatal(err)
+		}
+		fmt.Printf("ready %v after %s, %d MiB\n", time.Since(began).Round(time.Millisecond), after, server.RSS()>>20)
 	}
+	start("a start from the journal alone")
 	defer func() { server.Kill() }()
-	fmt.Printf("started in %v, %d MiB\n", time.Since(began).Round(time.Millisecond), server.RSS()>>20)
 
 	b := &visitor{t: t, url: server.URL}
 	b.logIn(server)
@@ -280,6 +283,20 @@ func TestPagesUnderLoad(t *testing.T) { // [STAT-1] [OPS-1]
 	}
 	_, q := fleet.Latency().Quantiles(50, 99)
 	fmt.Printf("%d requests of devices meanwhile, p50 %v, p99 %v\n", fleet.Told.Reports.Load()+fleet.Told.Granted.Load(), q[0], q[1])
+
+	if err := server.Stop(5 * time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	start("a clean stop")
+	if err := fleet.Reconnect(ctx); err != nil {
+		t.Fatal(err)
+	}
+	time.AfterFunc(time.Second, server.Kill)
+	if err := fleet.Run(ctx); err == nil {
+		t.Fatal("the fleet did not notice that the server was killed")
+	}
+	<-server.Ended()
+	start("kill -9 under load")
 }
 
 // pagesOf are the pages and queries, the heavy ones among them.
