@@ -73,7 +73,7 @@ func (c *Child) Err() error { return c.err }
 
 // Kill ends the process as a power cut would, and waits for its end.
 func (c *Child) Kill() {
-	_ = c.cmd.Process.Kill()
+	killGroup(c.cmd)
 	<-c.ended
 }
 

@@ -13,23 +13,73 @@ import (
 	"muster/bench"
 )
 
+// traced has strace run a server, with a fault injected; it skips where strace
+// can't trace.
+func traced(t *testing.T, inject string) bench.ServerOptions {
+	t.Helper()
+	if err := exec.Command("strace", "-o", os.DevNull, "true").Run(); err != nil {
+		t.Skipf("strace (the Debian package) can't trace here: %v", err)
+	}
+	o := crashServer(t, t.TempDir())
+	o.Under = []string{"strace", "-f", "--seccomp-bpf", "-o", os.DevNull, "-e", "trace=fdatasync", "-e", "inject=" + inject}
+	return o
+}
+
+// TestSlowDisk has every sync of the journal take 200 ms more, under a load that
+// does not wait: what comes is answered in fewer, larger batches, counted once,
+// and does not pile up in memory.
+func TestSlowDisk(t *testing.T) {
+	o := traced(t, "fdatasync:delay_enter=200000")
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	server, err := bench.StartServer(ctx, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { server.Kill() }()
+	load := crashLoad()
+	load.Rate, load.Depth, load.PerRecord = 5000, 1, 1
+	fleet, err := bench.NewFleet(ctx, server.Key, load)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fleet.Close()
+	if err := fleet.CheckIn(ctx); err != nil {
+		t.Fatal(err)
+	}
+	before, err := server.Metrics(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	while, stop := context.WithTimeout(ctx, 3*time.Second)
+	defer stop()
+	if err := fleet.Run(while); err != nil {
+		t.Fatal(err)
+	}
+	told, counted, _ := sums(t, fleet, server)
+	if told != counted || told == 0 {
+		t.Errorf("%d scans counted, %d acknowledged", counted, told)
+	}
+	after, err := server.Metrics(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	grown := (after["process_resident_memory_bytes"] - before["process_resident_memory_bytes"]) / (1 << 20)
+	entries := after["muster_journal_entries_total"] - before["muster_journal_entries_total"]
+	if grown > 100 || entries == 0 || float64(told)/entries < 50 {
+		t.Errorf("memory grew by %.0f MiB; %d reports in %.0f entries", grown, told, entries)
+	}
+	t.Logf("%d reports in %.0f journal entries, %.0f MiB more memory", told, entries, grown)
+}
+
 // TestFailedSync has the kernel fail the journal's syncs of a real server under
 // load, by strace: the server says so and ends, with an exit
 // status, and acknowledges nothing more.
 func TestFailedSync(t *testing.T) {
-	if err := exec.Command("strace", "-o", os.DevNull, "true").Run(); err != nil {
-		t.Skipf("strace (the Debian package) can't trace here: %v", err)
-	}
-	const inject = "fdatasync:error=EIO:when=40+" // calls are counted by thread
-	failSync(t, inject)
-}
-
-func failSync(t *testing.T, inject string) {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	o := traced(t, "fdatasync:error=EIO:when=40+") // calls are counted by thread
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	var stderr bytes.Buffer
-	o := crashServer(t, t.TempDir())
-	o.Under = []string{"strace", "-f", "--seccomp-bpf", "-o", os.DevNull, "-e", "inject=" + inject}
 	o.Stderr = &stderr
 	server, err := bench.StartServer(ctx, o)
 	if err != nil {
