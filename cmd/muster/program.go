@@ -162,19 +162,27 @@ func (p *program) watch() {
 	}
 }
 
-// closeTimeout bounds how long open answers may take to be written at a stop.
+// closeTimeout bounds how long requests of the admin API, and then answers to
+// devices, may take to end at a stop.
 const closeTimeout = 5 * time.Second
 
-// Close drains, writes a last checkpoint and seals the journal.
+// Close drains, writes a last checkpoint, which takes as long as it takes, and
+// seals the journal.
 func (p *program) Close() error {
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
-	defer cancel()
+	within := func(f func(context.Context) error) error {
+		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+		defer cancel()
+		return f(ctx)
+	}
 	p.stopDisk()
 	p.front.Quiesce()
-	err := p.closeAdmin(ctx)
+	err := within(p.closeAdmin)
 	err = errors.Join(err, p.decider.Stop())
-	p.front.Flush(ctx)
-	return errors.Join(err, p.front.Stop(ctx), p.store.Close(), p.dir.Close())
+	err = errors.Join(err, within(func(ctx context.Context) error {
+		p.front.Flush(ctx)
+		return p.front.Stop(ctx)
+	}))
+	return errors.Join(err, p.store.Close(), p.dir.Close())
 }
 
 // abandon gives back what a failed start took.

@@ -149,7 +149,7 @@ func (y *Cycle) commit() {
 	}
 	switch {
 	case err != nil:
-		y.err = fmt.Errorf("journal: %w", err)
+		y.err = err
 		return
 	case index != y.core.Index():
 		y.err = fmt.Errorf("journal: entry %d was written as %d", y.core.Index(), index)
