@@ -186,7 +186,7 @@ func (c *Core) indexSlots() {
 }
 
 func (c *Core) indexDevices() {
-	c.byUUID = newIndex()
+	c.byUUID = newIndex(c.devices.rows)
 	for n := range c.devices.rows {
 		d := c.device(n)
 		if d.flags&flagSecondary != 0 {
@@ -275,6 +275,14 @@ func (c *Core) Catalog() *Catalog { return c.published.Load() }
 // Current returns the catalog with the changes of the batch under way. It is for
 // edits, which run in the decider.
 func (c *Core) Current() *Catalog { return c.catalog }
+
+// Pages is how many pages there are, of all tables.
+func (c *Core) Pages() (n int) {
+	for id := range uint8(Tables) {
+		n += c.table(id).pages()
+	}
+	return n
+}
 
 // Clients is how many client UUIDs there are.
 func (c *Core) Clients() (n uint32) {

@@ -45,10 +45,17 @@ func TestExpiriesAgainstAList(t *testing.T) {
 	}
 }
 
-// TestIndexFindsEveryRow grows an index through many sizes.
+// TestIndexFindsEveryRow grows an index through many sizes, and fills one that has
+// room from the start.
 func TestIndexFindsEveryRow(t *testing.T) {
+	for _, room := range []uint32{0, 200_000} {
+		findEveryRow(t, room)
+	}
+}
+
+func findEveryRow(t *testing.T, room uint32) {
 	devices := &table{alloc: func(n int) []byte { return make([]byte, n) }}
-	x := newIndex()
+	x := newIndex(room)
 	const n = 200_000
 	for i := range uint32(n) {
 		d := (*deviceRow)(devices.edit(i, 1))

@@ -25,7 +25,17 @@ const (
 	shardMin  = 8
 )
 
-func newIndex() *index { return &index{seed: maphash.MakeSeed()} }
+// newIndex makes an index with room for so many devices: growing goes through
+// every row of a shard again.
+func newIndex(devices uint32) *index {
+	x := &index{seed: maphash.MakeSeed()}
+	if words := int(devices>>shardBits) * 5 / 4; words >= shardMin {
+		for i := range x.shards {
+			x.shards[i].words = make([]uint32, words)
+		}
+	}
+	return x
+}
 
 func (x *index) hash(uuid *[16]byte) uint64 { return maphash.Bytes(x.seed, uuid[:]) }
 

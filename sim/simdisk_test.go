@@ -96,6 +96,9 @@ func (p *simPages) Scan(prefix byte, visit func(key, value []byte) error) error 
 	return nil
 }
 
+// Loaded implements storage.Pages.
+func (p *simPages) Loaded() error { return nil }
+
 // Close implements storage.Pages.
 func (p *simPages) Close() error { p.values = nil; return nil }
 

@@ -158,7 +158,7 @@ func (b *backup) addDir(d *Dir) error {
 // addState adds pages and objects as they are now: at least as new as the
 // manifest says, and no newer than the journal, which is copied afterwards.
 func (b *backup) addState(pages Pages) error {
-	db, ok := pages.(badgerPages)
+	db, ok := pages.(*badgerPages)
 	if !ok {
 		return errors.New("the state is not kept in Badger")
 	}

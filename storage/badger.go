@@ -34,7 +34,7 @@ func objectKey(k engine.ObjectKey) []byte {
 // openBadger opens the page store. Pages are values of 4 KiB written in large
 // transactions and read only at start: no caches, no compression, all values in
 // the tables.
-func openBadger(path string, log *slog.Logger) (badgerPages, error) {
+func openBadger(path string, log *slog.Logger) (*badgerPages, error) {
 	opt := badger.DefaultOptions(path).
 		WithSyncWrites(true).
 		WithCompression(options.None).
@@ -50,16 +50,33 @@ func openBadger(path string, log *slog.Logger) (badgerPages, error) {
 		WithLogger(badgerLog{log})
 	db, err := badger.Open(opt)
 	if err != nil {
-		return badgerPages{}, fmt.Errorf("state in %s: %w", path, err)
+		return nil, fmt.Errorf("state in %s: %w", path, err)
 	}
-	return badgerPages{db}, nil
+	return &badgerPages{db, path, log}, nil
 }
 
 // badgerPages implements [Pages].
-type badgerPages struct{ *badger.DB }
+type badgerPages struct {
+	*badger.DB
+	path string
+	log  *slog.Logger
+}
+
+// Loaded implements [Pages]. Badger maps its tables, so what was read stays in
+// memory, as much again as the pages themselves: opened anew it is not there.
+func (db *badgerPages) Loaded() error {
+	if err := db.Close(); err != nil {
+		return err
+	}
+	anew, err := openBadger(db.path, db.log)
+	if err == nil {
+		db.DB = anew.DB
+	}
+	return err
+}
 
 // Put implements [Pages], with one transaction.
-func (db badgerPages) Put(list []KeyValue) error {
+func (db *badgerPages) Put(list []KeyValue) error {
 	return db.Update(func(txn *badger.Txn) error {
 		for _, kv := range list {
 			if err := txn.Set(kv.Key, kv.Value); err != nil {
@@ -71,7 +88,7 @@ func (db badgerPages) Put(list []KeyValue) error {
 }
 
 // Scan implements [Pages].
-func (db badgerPages) Scan(prefix byte, visit func(key, value []byte) error) error {
+func (db *badgerPages) Scan(prefix byte, visit func(key, value []byte) error) error {
 	return db.View(func(txn *badger.Txn) error {
 		opt := badger.DefaultIteratorOptions
 		opt.Prefix = []byte{prefix}

@@ -41,8 +41,14 @@ type Pages interface {
 	Put(list []KeyValue) error
 	// Scan visits every key of a prefix. The slices are valid during the call only.
 	Scan(prefix byte, visit func(key, value []byte) error) error
+	// Loaded is called when all of many pages have been read, before anything is put.
+	Loaded() error
 	Close() error
 }
+
+// loadedPages is from how many pages on it is worth telling [Pages] that they
+// are read: 64 MiB.
+const loadedPages = 64 << 20 / engine.PageBytes
 
 // KeyValue is one value to put.
 type KeyValue struct{ Key, Value []byte }
@@ -95,6 +101,9 @@ func Recover(m Media, opt Options) (*Store, error) {
 	if err == nil {
 		s.CheckpointIndex = last.begin
 		err = errors.Join(s.loadPages(last), s.loadObjects(last))
+	}
+	if err == nil && s.Core.Pages() > loadedPages {
+		err = m.Pages.Loaded()
 	}
 	if err == nil {
 		err = s.openJournal(m, opt)
