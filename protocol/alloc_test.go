@@ -98,3 +98,28 @@ func TestStrangersCostNoMemory(t *testing.T) {
 	})
 	_ = keys
 }
+
+// TestOpeningCopiesLittle: a batch of many records grows as a slice does, not
+// anew with every record.
+func TestOpeningCopiesLittle(t *testing.T) {
+	ticket, keys := Ticket{}, Keys{}
+	rec := BeginRequest(nil)
+	rec = AppendRequest(rec, &Request{Kind: KindPing, ID: 1})
+	rec = NewClientSession(ticket, keys).FinishRequest(rec, 0, new([NonceBytes]byte))
+	server := NewServerSession(ticket, keys)
+	var plain []byte
+	grown := 0
+	for range 10_000 {
+		before := cap(plain)
+		var err error
+		if plain, err = server.OpenRequest(plain, rec); err != nil {
+			t.Fatal(err)
+		}
+		if cap(plain) != before {
+			grown++
+		}
+	}
+	if grown > 100 {
+		t.Errorf("10,000 records made room %d times", grown)
+	}
+}

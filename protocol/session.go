@@ -3,6 +3,7 @@ package protocol
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"slices"
 )
 
 // Session seals and opens the records of one ticket. Nonces are random and come
@@ -65,11 +66,9 @@ func finish(aead cipher.AEAD, rec []byte, start int, kind byte, clear int, nonce
 	body := start + clear + NonceBytes
 	putHeader(rec[start:], kind, len(rec)-start-HeaderBytes+TagBytes)
 	copy(rec[start+clear:], nonce[:])
+	rec = slices.Grow(rec, TagBytes) // so it is sealed in place
 	sealed := aead.Seal(rec[body:body], rec[start+clear:body], rec[body:], rec[start:start+clear])
-	if len(sealed) <= cap(rec)-body { // sealed in place
-		return rec[:body+len(sealed)]
-	}
-	return append(rec[:body], sealed...)
+	return rec[:body+len(sealed)]
 }
 
 // OpenRequest opens a whole Request record and appends its messages to dst.
@@ -93,6 +92,9 @@ func (s *Session) OpenReply(dst, rec []byte) ([]byte, error) {
 }
 
 func open(aead cipher.AEAD, dst, rec []byte, clear int) ([]byte, error) {
+	// Open itself would make room for this record alone, and copy all of dst for
+	// the next one again.
+	dst = slices.Grow(dst, len(rec)-clear-NonceBytes-TagBytes)
 	out, err := aead.Open(dst, rec[clear:clear+NonceBytes], rec[clear+NonceBytes:], rec[:clear])
 	if err != nil {
 		return dst, ErrSealed
