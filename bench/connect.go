@@ -18,54 +18,54 @@ import (
 // than the server.
 
 // measureHello makes handshakes: connect, Hello, HelloReply, close.
-func (c *Canonical) measureHello(ctx context.Context, server *Server) (Result, error) {
+func (c *Canonical) measureHello(ctx context.Context, server *Server) (Figures, error) {
 	key, err := license.ParseLicenseKey(server.Key)
 	if err != nil {
-		return Result{}, err
+		return Figures{}, err
 	}
 	rec, _, err := protocol.AppendHello(nil, key.Addresses[0].HandshakeKey, &protocol.Hello{Project: key.ProjectID, Organization: key.OrganizationID, Password: key.Password})
 	if err != nil {
-		return Result{}, err
+		return Figures{}, err
 	}
-	return c.measureConnects(ctx, server.Child, hello, key.Addresses[0].HostPort, func(int) []byte { return rec }, readRecord)
+	return c.measureConnects(ctx, server.Child, key.Addresses[0].HostPort, func(int) []byte { return rec }, readRecord)
 }
 
 // measureResumed sends a report under a ticket: connect, Request, Reply, close.
 // Every sender has a device; its report is the same again and again, which is
 // answered as the first was and counts once.
-func (c *Canonical) measureResumed(ctx context.Context, server *Server) (Result, error) {
+func (c *Canonical) measureResumed(ctx context.Context, server *Server) (Figures, error) {
 	key, err := license.ParseLicenseKey(server.Key)
 	if err != nil {
-		return Result{}, err
+		return Figures{}, err
 	}
-	fleet, err := NewFleet(ctx, server.Key, Load{Devices: connects, Conns: connects, Depth: 1, PerRecord: 1, Uses: []client.Use{{Product: benchProduct, Version: 1}}, Module: "QR"})
+	fleet, err := NewFleet(ctx, server.Key, Load{Devices: connects, Conns: connects, Depth: 1, PerRecord: 1, Uses: []client.Use{benchUse}, Module: benchModule})
 	if err != nil {
-		return Result{}, err
+		return Figures{}, err
 	}
 	defer fleet.Close()
 	if err := fleet.CheckIn(ctx); err != nil {
-		return Result{}, err
+		return Figures{}, err
 	}
 	var nonces protocol.Nonces
 	records := make([][]byte, connects)
 	for i, g := range fleet.conns {
-		g.compose(&g.flights[0], 1, false)
+		g.compose(&g.flights[0], 1, actReport)
 		rec := protocol.AppendRequest(protocol.BeginRequest(nil), &g.flights[0].request)
 		records[i] = g.conn.Ticket().Session().FinishRequest(rec, 0, nonces.Next())
 	}
-	return c.measureConnects(ctx, server.Child, resumed, key.Addresses[0].HostPort, func(i int) []byte { return records[i] }, readRecord)
+	return c.measureConnects(ctx, server.Child, key.Addresses[0].HostPort, func(i int) []byte { return records[i] }, readRecord)
 }
 
 // measureConnect does with the bare echo what measureResumed does with the server:
 // what a connection costs alone.
-func (c *Canonical) measureConnect(ctx context.Context) (Result, error) {
+func (c *Canonical) measureConnect(ctx context.Context) (Figures, error) {
 	request, reply := recordSizes()
 	child, addr, err := StartEcho(serverCPU, c.Self, "echo", fmt.Sprint(request), fmt.Sprint(reply))
 	if err != nil {
-		return Result{}, err
+		return Figures{}, err
 	}
 	defer child.Kill()
-	return c.measureConnects(ctx, child, connected, addr, func(int) []byte { return make([]byte, request) }, func(in *bufio.Reader) error {
+	return c.measureConnects(ctx, child, addr, func(int) []byte { return make([]byte, request) }, func(in *bufio.Reader) error {
 		_, err := in.Discard(reply)
 		return err
 	})
@@ -74,9 +74,9 @@ func (c *Canonical) measureConnect(ctx context.Context) (Result, error) {
 // connects is how many connections are made at a time.
 const connects = 50
 
-func (c *Canonical) measureConnects(ctx context.Context, child *Child, name, addr string, record func(i int) []byte, read func(*bufio.Reader) error) (Result, error) {
+func (c *Canonical) measureConnects(ctx context.Context, child *Child, addr string, record func(i int) []byte, read func(*bufio.Reader) error) (Figures, error) {
 	faults := make([]error, connects)
-	r, err := c.clock(ctx, name, child, connects, func(run context.Context, i int, h *Histogram) (n uint64) {
+	r, err := c.clock(ctx, child, connects, func(run context.Context, i int, h *Histogram) (n uint64) {
 		for rec := record(i); run.Err() == nil; n++ {
 			began := time.Now()
 			if faults[i] = connectOnce(addr, rec, read); faults[i] != nil {

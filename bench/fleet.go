@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -16,59 +17,46 @@ import (
 	"muster/protocol"
 )
 
-// Load is the shape of a fleet's traffic.
-type Load struct {
-	Devices   int  // in all, spread over the connections
-	Conns     int  // TCP connections
-	Depth     int  // requests outstanding on each connection, unless Rate is set
-	PerRecord int  // messages in a sealed record
-	UDP       bool // each record is a datagram
-	// Rate is the fleet's requests per second, sent on schedule whether answers
-	// come or not; 0 sends the next request when one is answered.
-	Rate float64
-	// Renew makes every so manieth request a check-in, the others are reports;
-	// 0: reports only.
-	Renew int
-	// Uses are what devices ask for at check-in, in turn.
-	Uses []client.Use
-	// Module is what their reports count.
-	Module string
-}
-
-// check lists every fault of a load.
-func (l *Load) check() error {
-	var faults []error
-	fault := func(bad bool, format string, a ...any) {
-		if bad {
-			faults = append(faults, fmt.Errorf(format, a...))
-		}
-	}
-	fault(l.Conns < 1 || l.Conns > 60_000, "%d connections: expected 1 to 60000", l.Conns)
-	fault(l.Depth < 1 || l.Depth > 4096, "depth %d: expected 1 to 4096", l.Depth)
-	fault(l.PerRecord < 1 || l.PerRecord > min(l.Depth, 256), "%d messages a record: expected 1 to the depth, at most 256", l.PerRecord)
-	fault(l.UDP && l.PerRecord > 8, "%d messages a record: a datagram has room for 8 reports", l.PerRecord)
-	fault(l.Devices < l.Conns*l.Depth, "%d devices: every connection needs at least as many as its depth, %d in all", l.Devices, l.Conns*l.Depth)
-	fault(len(l.Uses) == 0, "no use: say what devices ask for")
-	return errors.Join(faults...)
-}
-
 // Told is what the devices were told; it must equal what the server counts.
 type Told struct {
-	Granted atomic.Uint64 // check-ins granted
-	Refused atomic.Uint64 // requests refused
-	Reports atomic.Uint64 // reports acknowledged
-	Busy    atomic.Uint64 // answers that asked to come back later; the request is sent again
-	Other   atomic.Uint64 // answers that should not be: out of step, no stream
-	// Items are sums by item ordinal.
+	Granted  atomic.Uint64 // check-ins granted
+	Refused  atomic.Uint64 // requests refused
+	Reports  atomic.Uint64 // reports acknowledged
+	Uses     atomic.Uint64 // that were in them
+	Released atomic.Uint64 // releases acknowledged
+	Busy     atomic.Uint64 // answers that asked to come back later; the request is sent again
+	Missed   atomic.Uint64 // requests of an open loop that were never sent: no device was free
+	Other    atomic.Uint64 // answers that should not be: out of step, no stream
+	// Items are sums by item ordinal, codes how often each was refused with.
 	mu    sync.Mutex
 	items map[uint32]*ToldItem
+	codes map[protocol.Code]uint64
+}
+
+// Answered is how many requests have their answer.
+func (t *Told) Answered() uint64 {
+	return t.Granted.Load() + t.Refused.Load() + t.Reports.Load() + t.Released.Load() + t.Other.Load()
+}
+
+// Codes says how often each code was refused with.
+func (t *Told) Codes() map[protocol.Code]uint64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return maps.Clone(t.codes)
+}
+
+func (t *Told) refused(code protocol.Code) {
+	t.Refused.Add(1)
+	t.mu.Lock()
+	t.codes[code]++
+	t.mu.Unlock()
 }
 
 // ToldItem is what devices were told about one item.
 type ToldItem struct {
 	Name    string
 	Granted uint64 // check-ins
-	Seats   uint64 // devices that were granted it
+	Seats   uint64 // devices that were granted it and have not released it
 	Uses    uint64 // acknowledged
 }
 
@@ -90,6 +78,8 @@ type Fleet struct {
 	load  Load
 	key   license.LicenseKey
 	conns []*gateway
+	// latencies are shared by connections: one for each would be much memory.
+	latencies [8]*Histogram
 }
 
 // NewFleet connects a fleet.
@@ -97,18 +87,24 @@ func NewFleet(ctx context.Context, licenseKey string, load Load) (*Fleet, error)
 	if err := load.check(); err != nil {
 		return nil, err
 	}
+	if len(load.Uses) == 0 {
+		return nil, errors.New("no use: say what devices ask for")
+	}
 	key, err := license.ParseLicenseKey(licenseKey)
 	if err != nil {
 		return nil, err
 	}
 	f := &Fleet{load: load, key: key}
-	f.Told.items = map[uint32]*ToldItem{}
+	f.Told.items, f.Told.codes = map[uint32]*ToldItem{}, map[protocol.Code]uint64{}
+	for i := range f.latencies {
+		f.latencies[i] = NewHistogram()
+	}
 	for i := range load.Conns {
 		n := load.Devices / load.Conns
 		if i < load.Devices%load.Conns {
 			n++
 		}
-		g := newGateway(f, n)
+		g := newGateway(f, i, n)
 		if g.conn, err = client.Dial(ctx, key, protocol.UUID{}, client.Ticket{}); err != nil {
 			f.Close()
 			return nil, fmt.Errorf("connection %d of %d: %w", i+1, load.Conns, err)
@@ -121,9 +117,8 @@ func NewFleet(ctx context.Context, licenseKey string, load Load) (*Fleet, error)
 // Latency merges the latencies of all connections since the last call.
 func (f *Fleet) Latency() *Histogram {
 	all := NewHistogram()
-	for _, g := range f.conns {
-		all.Add(g.latency)
-		g.latency.Reset()
+	for _, h := range f.latencies {
+		all.Take(h)
 	}
 	return all
 }
@@ -162,23 +157,33 @@ func (f *Fleet) Outstanding() (n int) {
 // this rush are not kept. First contact is TCP; a load by UDP goes over to
 // datagrams then.
 func (f *Fleet) CheckIn(ctx context.Context) error {
+	defer f.Latency()
 	return f.each(func(g *gateway) (err error) {
-		defer g.latency.Reset()
-		if err = g.closedLoop(ctx, len(g.devices), 1); err == nil && f.load.UDP {
+		if err = g.closedLoop(ctx, len(g.devices), func() act { return actCheckIn }); err == nil && f.load.UDP {
 			g.conn, err = overUDP(g.conn)
 		}
 		return err
 	})
 }
 
-// Run lets the devices report in turn until ctx ends, and waits for the last answers.
+// Run lets the devices do what the load's mix says, as fast as its depth allows,
+// until ctx ends, and waits for the last answers.
 func (f *Fleet) Run(ctx context.Context) error {
-	return f.each(func(g *gateway) error {
-		if f.load.Rate > 0 {
-			return g.openLoop(ctx, f.load.Rate/float64(len(f.conns)))
-		}
-		return g.closedLoop(ctx, 0, f.load.Renew)
-	})
+	return f.each(func(g *gateway) error { return g.closedLoop(ctx, 0, f.load.Mix.draw) })
+}
+
+// RunAt does that at a rate per second, on schedule, until ctx ends.
+func (f *Fleet) RunAt(ctx context.Context, rate float64) error {
+	return f.onSchedule(ctx, steady(time.Now(), rate))
+}
+
+// RunStages does that through stages, or until ctx ends.
+func (f *Fleet) RunStages(ctx context.Context, stages ...Stage) error {
+	return f.onSchedule(ctx, newPace(time.Now(), stages...))
+}
+
+func (f *Fleet) onSchedule(ctx context.Context, p *pace) error {
+	return f.each(func(g *gateway) error { return g.openLoop(ctx, p) })
 }
 
 // each runs step on every connection at once. The error is the first one.
@@ -227,6 +232,7 @@ type device struct {
 	use    uint16
 	module uint16
 	busy   bool // a request is outstanding
+	seat   bool // it has a seat, as far as it knows
 }
 
 func newDevice(use int) (d device) {
@@ -235,7 +241,7 @@ func newDevice(use int) (d device) {
 	return d
 }
 
-// granted takes a first grant over.
+// granted takes a first grant over. name is that of its item.
 func (d *device) granted(a *protocol.Answer, module string) (name string) {
 	d.stream, d.token, d.seq, d.item = a.Stream, a.Token, a.Seq, a.Item
 	if len(a.Grant) < 2 {

@@ -14,22 +14,22 @@ import (
 
 // gateway is one connection and the devices behind it.
 type gateway struct {
-	fleet *Fleet
-	conn  link
+	fleet  *Fleet
+	conn   link
+	number int // among the fleet's
 
 	mu      sync.Mutex // writer and reader of an open loop
 	devices []device
-	next    int // device that sends next
-	sent    int // requests made so far, resends not counted
+	next    int    // device that sends next
+	sent    uint32 // requests made so far, resends not counted
 	flights []flight
-	free    []uint32      // flights not in use
-	again   []uint32      // flights to be sent again, they were answered busy
-	pause   time.Duration // how long busy answers asked to wait
-	ended   bool          // the writing half of an open loop is through
+	free    []uint32 // flights not in use
+	again   []retry  // flights to be sent again, those that may go first in front
+	ended   bool     // the writing half of an open loop is through
 	items   map[uint32]*ToldItem
 
 	batch   []*protocol.Request
-	latency *Histogram
+	latency *Histogram // shared with other gateways
 	asks    []*protocol.CheckIn
 }
 
@@ -37,9 +37,15 @@ type gateway struct {
 // and counts up above them, so that a late answer is told from the one awaited.
 type flight struct {
 	request protocol.Request
-	line    [1]protocol.Line
+	lines   []protocol.Line
 	device  int
 	due     time.Time // when it was to be sent: latency counts from here
+}
+
+// retry is a flight that was answered busy, or whose answer is lost.
+type retry struct {
+	id uint32
+	at time.Time // not before
 }
 
 // openFlights bounds what an open loop has outstanding on a connection.
@@ -56,13 +62,14 @@ const checkInPadding = protocol.MaxDatagram - 400
 // settleTime is how long the last answers may take after the end.
 const settleTime = 10 * time.Second
 
-func newGateway(f *Fleet, devices int) *gateway {
-	g := &gateway{fleet: f, latency: NewHistogram(), items: map[uint32]*ToldItem{}}
-	for i := range devices {
-		g.devices = append(g.devices, newDevice(i%len(f.load.Uses)))
+func newGateway(f *Fleet, number, devices int) *gateway {
+	g := &gateway{fleet: f, number: number, latency: f.latencies[number%len(f.latencies)], items: map[uint32]*ToldItem{}}
+	g.devices = make([]device, devices)
+	for i := range g.devices {
+		g.devices[i] = newDevice(i % len(f.load.Uses))
 	}
 	n := f.load.Depth
-	if f.load.Rate > 0 {
+	if n == 0 {
 		n = min(openFlights, devices)
 	}
 	g.flights = make([]flight, n)
@@ -79,88 +86,96 @@ func newGateway(f *Fleet, devices int) *gateway {
 	return g
 }
 
-// closedLoop keeps Depth requests outstanding, PerRecord in a record, until
-// limit requests were made (0: until ctx ends), and waits for the last answers.
-func (g *gateway) closedLoop(ctx context.Context, limit, renew int) error {
+// closedLoop keeps as many requests outstanding as there are flights, PerRecord
+// in a record, until limit requests were made (0: until ctx ends), and waits for
+// the last answers.
+func (g *gateway) closedLoop(ctx context.Context, limit int, draw func() act) error {
+	_ = g.conn.SetDeadline(time.Time{}) // of the run before
 	stop := context.AfterFunc(ctx, func() { g.conn.SetDeadline(time.Now().Add(settleTime)) })
 	defer stop()
-	g.sent = 0
+	left := limit
 	for {
-		if err := g.fill(limit, renew, ctx.Err() == nil); err != nil {
+		made, err := g.fill(limit > 0, left, draw, ctx.Err() == nil)
+		if err != nil {
 			return err
 		}
-		if len(g.free) == len(g.flights) {
+		left -= made
+		switch flying := len(g.flights) - len(g.free); {
+		case flying == 0:
 			return nil
+		case flying == len(g.again):
+			err = g.rest(limit > 0)
+		default:
+			err = g.read()
 		}
-		if err := g.read(); errors.Is(err, errLost) {
+		if errors.Is(err, errLost) {
 			g.resend()
 		} else if err != nil {
 			return err
 		}
-		if err := g.rest(ctx); err != nil {
-			return err
-		}
 	}
 }
 
-// busyMax is how long a fleet waits for a busy server. A longer wait means that
-// something is full, such as the device table.
+// busyMax is how long the devices of a first rush wait for a busy server. A
+// longer wait means that something is full, such as the device table.
 const busyMax = 5 * time.Second
 
-// rest waits as busy answers asked.
-func (g *gateway) rest(ctx context.Context) error {
-	pause := g.pause
-	if pause == 0 {
-		return nil
+// rest waits until the first request that was answered busy may go again.
+func (g *gateway) rest(rush bool) error {
+	pause := time.Until(g.again[0].at)
+	if rush && pause > busyMax {
+		return fmt.Errorf("the server asks to come back in %v: one of its limits is reached, see --devices-max", pause.Round(time.Second))
 	}
-	g.pause = 0
-	if pause > busyMax {
-		return fmt.Errorf("the server asks to come back in %v: one of its limits is reached, see --devices-max", pause)
-	}
-	select {
-	case <-time.After(pause):
-	case <-ctx.Done():
-	}
+	time.Sleep(pause)
 	return nil
 }
 
 // fill sends as many whole records as there are free flights for; fresh says
-// that new requests may be made, else only those answered busy go out again.
-func (g *gateway) fill(limit, renew int, fresh bool) error {
+// that new requests may be made, of a rush at most left, else only those answered
+// busy go out again.
+func (g *gateway) fill(rush bool, left int, draw func() act, fresh bool) (made int, err error) {
 	now := time.Now()
 	per := g.fleet.load.PerRecord
 	for {
-		if fresh && limit == 0 && len(g.free)+len(g.again) < per {
-			return g.conn.Flush() // the next answers make a record full
+		if fresh && !rush && len(g.free)+len(g.again) < per {
+			return made, g.conn.Flush() // the next answers make a record full
 		}
 		g.batch = g.batch[:0]
 		for len(g.batch) < per {
-			r := g.request(now, renew, fresh && (limit == 0 || g.sent < limit))
+			r := g.retry(now)
+			if r == nil && fresh && (!rush || made < left) {
+				if r = g.request(now, draw); r != nil {
+					made++
+				}
+			}
 			if r == nil {
 				break
 			}
 			g.batch = append(g.batch, r)
 		}
 		if len(g.batch) == 0 {
-			return g.conn.Flush()
+			return made, g.conn.Flush()
 		}
 		if err := g.conn.Append(g.batch...); err != nil {
-			return err
+			return made, err
 		}
 	}
 }
 
-// request makes the next request: one that was answered busy, or a fresh one of
-// the next device that has none outstanding; nil if there is none.
-func (g *gateway) request(due time.Time, renew int, fresh bool) *protocol.Request {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if n := len(g.again); n > 0 {
-		f := &g.flights[g.again[n-1]]
-		g.again = g.again[:n-1]
-		return &f.request
+// retry returns the next request that is to go again, nil if there is none now.
+func (g *gateway) retry(now time.Time) *protocol.Request {
+	if len(g.again) == 0 || g.again[0].at.After(now) {
+		return nil
 	}
-	if len(g.free) == 0 || !fresh {
+	f := &g.flights[g.again[0].id]
+	g.again = g.again[1:]
+	return &f.request
+}
+
+// request makes a fresh request of the next device that has none outstanding;
+// nil if there is none.
+func (g *gateway) request(due time.Time, draw func() act) *protocol.Request {
+	if len(g.free) == 0 {
 		return nil
 	}
 	d := g.idleDevice()
@@ -172,7 +187,7 @@ func (g *gateway) request(due time.Time, renew int, fresh bool) *protocol.Reques
 	f := &g.flights[id]
 	f.device, f.due = d, due
 	g.sent++
-	g.compose(f, id|uint32(g.sent)<<flightBits, renew > 0 && mathrand.IntN(renew) == 0)
+	g.compose(f, id|g.sent<<flightBits, draw())
 	return &f.request
 }
 
@@ -185,12 +200,15 @@ func (g *gateway) resend() {
 	g.again = g.again[:0]
 	for id := range g.flights {
 		if !idle[id] {
-			g.again = append(g.again, uint32(id))
+			g.again = append(g.again, retry{id: uint32(id)})
 		}
 	}
 }
 
 func (g *gateway) idleDevice() int {
+	if g.fleet.load.Random {
+		g.next = mathrand.IntN(len(g.devices))
+	}
 	for range g.devices {
 		d := g.next
 		if g.next++; g.next == len(g.devices) {
@@ -204,21 +222,36 @@ func (g *gateway) idleDevice() int {
 	return -1
 }
 
-func (g *gateway) compose(f *flight, id uint32, checkIn bool) {
+func (g *gateway) compose(f *flight, id uint32, a act) {
 	d := &g.devices[f.device]
-	r := protocol.Request{Kind: protocol.KindReport, ID: id, UUID: d.uuid, Stream: d.stream, Token: d.token, Tag: mathrand.Uint32(), Item: d.item}
+	if a == actNew {
+		*d = newDevice(int(d.use))
+		d.busy = true
+	}
+	r := protocol.Request{ID: id, UUID: d.uuid, Stream: d.stream, Token: d.token, Tag: mathrand.Uint32(), Item: d.item}
 	if d.stream != 0 {
 		d.seq++
 		r.Seq = d.seq
 	}
-	if checkIn || d.stream == 0 {
+	switch {
+	case !d.seat || a == actCheckIn:
 		r.Kind, r.CheckIn = protocol.KindCheckIn, g.asks[d.use]
 		if _, udp := g.conn.(*datagrams); udp {
 			r.Padding = checkInPadding
 		}
-	} else {
-		f.line[0] = protocol.Line{Slot: slotNow(f.due), Module: d.module, Count: 1}
-		r.Lines = f.line[:]
+	case a == actRelease:
+		r.Kind = protocol.KindRelease
+	default:
+		r.Kind = protocol.KindReport
+		slot, lines := slotNow(f.due), 1
+		if a == actLate {
+			lines = max(g.fleet.load.LateSlots, 1)
+		}
+		f.lines = f.lines[:0]
+		for i := range lines { // oldest first
+			f.lines = append(f.lines, protocol.Line{Slot: slot - uint32(lines-1-i), Module: d.module, Count: 1})
+		}
+		r.Lines = f.lines
 	}
 	f.request = r
 }
@@ -248,35 +281,40 @@ func (g *gateway) settle(a *protocol.Answer, now time.Time) {
 	f, told := &g.flights[id], &g.fleet.Told
 	if a.Kind == protocol.KindBusy {
 		told.Busy.Add(1)
-		g.again = append(g.again, id)
-		g.pause = max(g.pause, time.Duration(a.RetryAfter)*time.Millisecond)
+		g.again = append(g.again, retry{id, now.Add(time.Duration(a.RetryAfter) * time.Millisecond)})
 		return
 	}
 	g.latency.Observe(now.Sub(f.due))
 	d := &g.devices[f.device]
 	d.busy = false
 	g.free = append(g.free, id)
-	item, report := f.request.Item, f.request.Kind == protocol.KindReport
+	kind := f.request.Kind
 	f.request.ID = landed
 	switch {
 	case a.Kind == protocol.KindGranted:
 		told.Granted.Add(1)
 		g.granted(d, a)
-	case a.Kind == protocol.KindAccepted && report:
+	case a.Kind == protocol.KindAccepted && kind == protocol.KindReport:
 		told.Reports.Add(1)
-		if i := g.items[item]; i != nil {
-			i.Uses += uint64(f.line[0].Count)
+		told.Uses.Add(uint64(len(f.lines)))
+		if i := g.items[f.request.Item]; i != nil {
+			i.Uses += uint64(len(f.lines))
 		}
+	case a.Kind == protocol.KindAccepted && kind == protocol.KindRelease:
+		told.Released.Add(1)
+		g.released(d)
 	case a.Kind == protocol.KindRefused:
-		told.Refused.Add(1)
+		told.refused(a.Code)
+		if a.Stream != 0 {
+			d.stream, d.token, d.seq = a.Stream, a.Token, a.Seq
+		}
 	default:
 		told.Other.Add(1)
 	}
 }
 
 func (g *gateway) granted(d *device, a *protocol.Answer) {
-	first := d.stream == 0
-	if first {
+	if d.stream == 0 {
 		name := d.granted(a, g.fleet.load.Module)
 		if len(a.Certificate) > 0 {
 			g.asks[d.use].KnownCert = license.ProofID(a.Certificate)
@@ -287,22 +325,29 @@ func (g *gateway) granted(d *device, a *protocol.Answer) {
 	}
 	if i := g.items[a.Item]; i != nil {
 		i.Granted++
-		if first {
+		if !d.seat {
 			i.Seats++
 		}
 	}
+	d.seat = true
 }
 
-// openLoop sends requests on schedule, rate a second, until ctx ends. When the
-// server falls behind and all flights are out, requests wait, and their latency
-// counts from when they were due.
-func (g *gateway) openLoop(ctx context.Context, rate float64) error {
+func (g *gateway) released(d *device) {
+	if i := g.items[d.item]; i != nil && d.seat {
+		i.Seats--
+	}
+	d.seat = false
+}
+
+// openLoop sends requests when the pace says, each gateway its share of them,
+// until that or ctx ends. When the server falls behind and no device is free,
+// requests wait, and their latency counts from when they were due.
+func (g *gateway) openLoop(ctx context.Context, p *pace) error {
 	reading := make(chan error, 1)
-	stop := context.AfterFunc(ctx, func() { g.conn.SetDeadline(time.Now().Add(settleTime)) })
-	defer stop()
 	g.ended = false
+	_ = g.conn.SetDeadline(time.Time{})
 	go func() { reading <- g.readToEnd() }()
-	err := g.schedule(ctx, rate)
+	err := g.schedule(ctx, p)
 	return firstError(err, <-reading)
 }
 
@@ -315,28 +360,109 @@ func firstError(errs ...error) error {
 	return nil
 }
 
+// sendTick is the shortest time between two writes of a gateway: what is due in
+// it goes out together.
+const sendTick = time.Millisecond
+
+// arrivals are a gateway's share of a pace: every so manieth.
+type arrivals struct {
+	*pace
+	n, stride float64
+	at        time.Time
+	more      bool
+}
+
+func (a *arrivals) take() {
+	a.n += a.stride
+	a.at, a.more = a.due(a.n)
+}
+
 // schedule is the writing half of an open loop.
-func (g *gateway) schedule(ctx context.Context, rate float64) error {
-	interval := time.Duration(float64(time.Second) / rate)
-	due := time.Now().Add(time.Duration(mathrand.Int64N(int64(interval) + 1)))
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for ctx.Err() == nil {
-		<-tick.C
+func (g *gateway) schedule(ctx context.Context, p *pace) error {
+	a := &arrivals{pace: p, n: float64(g.number), stride: float64(len(g.fleet.conns))}
+	a.at, a.more = p.due(a.n)
+	end, ends := p.end()
+	for over := false; !over; {
+		now := time.Now()
+		over = ctx.Err() != nil || ends && now.After(end)
+		next, err := g.send(a, now)
+		if err != nil {
+			return err
+		}
+		if !over {
+			sleep(ctx, max(next.Sub(now), sendTick))
+		}
+	}
+	for now := time.Now(); a.more && a.at.Before(now); a.take() {
+		g.fleet.Told.Missed.Add(1)
+	}
+	return g.drain()
+}
+
+// sleep waits, or until ctx ends.
+func sleep(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// send sends what is due. next is when there is something to send again.
+func (g *gateway) send(a *arrivals, now time.Time) (next time.Time, err error) {
+	per := g.fleet.load.PerRecord
+	for more := true; more; {
 		g.batch = g.batch[:0]
-		for now := time.Now(); due.Before(now) && len(g.batch) < protocol.MaxMessages/4; {
-			r := g.request(due, g.fleet.load.Renew, true)
+		g.mu.Lock()
+		for len(g.batch) < per {
+			r := g.retry(now)
+			if r == nil && a.more && !a.at.After(now) {
+				if r = g.request(a.at, g.fleet.load.Mix.draw); r != nil {
+					a.take()
+				}
+			}
 			if r == nil {
+				more = false
 				break
 			}
 			g.batch = append(g.batch, r)
-			due = due.Add(interval)
 		}
-		if len(g.batch) > 0 {
-			if err := g.conn.Write(g.batch...); err != nil {
-				return err
-			}
+		next = now.Add(time.Second)
+		if a.more && a.at.Before(next) {
+			next = a.at
 		}
+		if len(g.again) > 0 && g.again[0].at.Before(next) {
+			next = g.again[0].at
+		}
+		g.mu.Unlock()
+		if len(g.batch) == 0 {
+			break
+		}
+		if err := g.conn.Append(g.batch...); err != nil {
+			return next, err
+		}
+	}
+	return next, g.conn.Flush()
+}
+
+// drain sends what was answered busy, until everything is answered or settleTime
+// is over.
+func (g *gateway) drain() error {
+	none := &arrivals{}
+	end := time.Now().Add(settleTime)
+	_ = g.conn.SetDeadline(end)
+	for time.Now().Before(end) {
+		if _, err := g.send(none, time.Now()); err != nil {
+			return err
+		}
+		g.mu.Lock()
+		done := len(g.free) == len(g.flights)
+		g.mu.Unlock()
+		if done {
+			break
+		}
+		time.Sleep(sendTick)
 	}
 	g.mu.Lock()
 	g.ended = true

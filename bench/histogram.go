@@ -46,9 +46,12 @@ func (h *Histogram) Add(other *Histogram) {
 	h.h.Merge(other.h)
 }
 
-// Reset empties it.
-func (h *Histogram) Reset() {
+// Take adds what other has counted, and empties that.
+func (h *Histogram) Take(other *Histogram) {
+	other.mu.Lock()
+	defer other.mu.Unlock()
 	h.mu.Lock()
-	h.h.Reset()
-	h.mu.Unlock()
+	defer h.mu.Unlock()
+	h.h.Merge(other.h)
+	other.h.Reset()
 }

@@ -131,7 +131,11 @@ func (d *datagrams) Read(visit func(*protocol.Answer)) error {
 
 // SetDeadline implements link.
 func (d *datagrams) SetDeadline(t time.Time) error {
-	d.overdue.Store(t.UnixNano())
+	overdue := int64(0)
+	if !t.IsZero() {
+		overdue = t.UnixNano()
+	}
+	d.overdue.Store(overdue)
 	return d.socket.SetReadDeadline(t)
 }
 

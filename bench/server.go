@@ -5,7 +5,10 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -30,6 +33,7 @@ type Server struct {
 	Key   string // license key of the imported project
 	ring  *license.KeyRing
 	token string
+	http  http.Client
 	addr  string // where devices are served; kept over restarts
 }
 
@@ -70,6 +74,22 @@ func StartServer(ctx context.Context, o ServerOptions) (*Server, error) {
 		s.Kill()
 		return nil, err
 	}
+	return s, nil
+}
+
+// Remote is a server that runs already: its counters can be asked for, with a
+// token of its admin API, nothing else. Of ca, PEM, it trusts the certificates;
+// nil: those that the system trusts.
+func Remote(url, token string, ca []byte) (*Server, error) {
+	s := &Server{URL: strings.TrimSuffix(url, "/"), token: token}
+	if ca == nil {
+		return s, nil
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(ca) {
+		return nil, errors.New("no certificate (PEM) to trust the admin API by")
+	}
+	s.http.Transport = &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}}
 	return s, nil
 }
 
@@ -190,7 +210,7 @@ func (s *Server) call(ctx context.Context, method, path string, body []byte) ([]
 	if body != nil {
 		req.Header.Set("Content-Type", "text/plain")
 	}
-	resp, err := http.DefaultClient.Do(req)
+	resp, err := s.http.Do(req)
 	if err != nil {
 		return nil, fmt.Errorf("admin API: %w", err)
 	}

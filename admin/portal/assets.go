@@ -14,6 +14,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"muster/internal/uplot"
 )
 
 //go:embed assets/app.js assets/app.css assets/mark.svg assets/kept assets/icons
@@ -40,18 +42,22 @@ type assets struct {
 var kept = sync.OnceValue(func() *assets {
 	a := &assets{files: map[string]*asset{}}
 	sum := sha256.New()
+	add := func(name string, data []byte) {
+		sum.Write([]byte(name))
+		sum.Write(data)
+		a.files[strings.TrimPrefix(name, "assets/")] = newAsset(name, data)
+	}
+	add("assets/kept/uplot.js", uplot.Script)
+	add("assets/kept/uplot.css", uplot.Style)
 	err := fs.WalkDir(assetFiles, "assets", func(name string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
 		data, err := assetFiles.ReadFile(name)
-		if err != nil {
-			return err
+		if err == nil {
+			add(name, data)
 		}
-		sum.Write([]byte(name))
-		sum.Write(data)
-		a.files[strings.TrimPrefix(name, "assets/")] = newAsset(name, data)
-		return nil
+		return err
 	})
 	if err != nil {
 		panic("portal: an embedded file does not read: " + err.Error())

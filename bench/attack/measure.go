@@ -38,6 +38,8 @@ const (
 	// openFiles is the server's limit of open files: attackers can reach it.
 	openFiles = 12_000
 	product   = "Bench"
+	// honestRate is what each fleet of honest devices sends in a second.
+	honestRate = 1000
 )
 
 // Prepare makes the network and runs this program again in the namespace of the
@@ -101,7 +103,7 @@ func (r *Run) In(ctx context.Context, serverNamespace, attackers string) error {
 	if s.key, err = license.ParseLicenseKey(server.Key); err != nil {
 		return err
 	}
-	load := bench.Load{Devices: 2000, Conns: 40, Depth: 1, PerRecord: 1, Rate: 1000, Renew: 10, Uses: []client.Use{{Product: product, Version: 1}}, Module: "QR"}
+	load := bench.Load{Devices: 2000, Conns: 40, PerRecord: 1, Mix: bench.Renewing(10), Uses: []client.Use{{Product: product, Version: 1}}, Module: "QR"}
 	if s.tcp, err = bench.NewFleet(ctx, server.Key, load); err != nil {
 		return err
 	}
@@ -187,7 +189,7 @@ func (s *site) measure(ctx context.Context) (m sample, err error) {
 	var wg sync.WaitGroup
 	faults := make([]error, 3)
 	for i, f := range []*bench.Fleet{s.tcp, s.udp} {
-		wg.Go(func() { faults[i] = f.Run(run) })
+		wg.Go(func() { faults[i] = f.RunAt(run, honestRate) })
 	}
 	wg.Go(func() { m.newcomer, faults[2] = s.newcomers(run) })
 	wg.Wait()

@@ -19,6 +19,7 @@ import (
 	"muster/admin/portal"
 	"muster/engine"
 	"muster/engine/server"
+	"muster/internal/build"
 	"muster/storage"
 )
 
@@ -154,7 +155,7 @@ func reachable(addr string) string {
 func (p *program) adminConfig(token string) admin.Config {
 	return admin.Config{
 		Ledger: &p.admin, Catalog: p.admin.catalog, Tallies: p.admin.tallies,
-		Ready: p.front.Ready, Now: p.clock.Now, ClockOffset: p.clock.Offset, Backup: p.backup, DiskLow: p.disk.low.Load, AcceptClock: p.clock.Accept, Version: version, Started: p.now(),
+		Ready: p.front.Ready, Now: p.clock.Now, ClockOffset: p.clock.Offset, Backup: p.backup, DiskLow: p.disk.low.Load, AcceptClock: p.clock.Accept, Version: build.Version(), Started: p.now(),
 		HandshakeKey: p.identity.Public.HandshakeKey, Server: p.identity.Public.UUID(), Mode: p.identity.Public.Mode, Moved: p.identity.Moved,
 		RotateTickets: func(endSessions bool) (uint32, error) { return p.tickets.Rotate(p.now(), endSessions) },
 		DeviceAddr:    func() string { return p.front.Addr().String() },
@@ -164,7 +165,7 @@ func (p *program) adminConfig(token string) admin.Config {
 			return strings.TrimSpace(string(code))
 		},
 		SetupDone: func() error { return os.Remove(p.path(setupFile)) },
-		Metrics:   admin.NewRegistry(version), Log: p.log,
+		Metrics:   admin.NewRegistry(build.Version()), Log: p.log,
 	}
 }
 

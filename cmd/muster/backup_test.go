@@ -44,7 +44,7 @@ func TestBackupUnderLoad(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { server.Kill() }()
-	fleet, err := bench.NewFleet(ctx, server.Key, bench.Load{Devices: 300, Conns: 4, Depth: 16, PerRecord: 4, Renew: 8, Uses: d.load().Uses, Module: "QR"})
+	fleet, err := bench.NewFleet(ctx, server.Key, bench.Load{Devices: 300, Conns: 4, Depth: 16, PerRecord: 4, Mix: bench.Renewing(8), Uses: d.load().Uses, Module: "QR"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,7 +121,7 @@ func makeFixture(ctx context.Context, t *testing.T, fixture, vendor string) {
 		t.Fatal(err)
 	}
 	defer server.Kill()
-	load := bench.Load{Devices: 20, Conns: 1, Depth: 1, PerRecord: 1, Rate: 200, Uses: d.load().Uses, Module: "QR"}
+	load := bench.Load{Devices: 20, Conns: 1, PerRecord: 1, Uses: d.load().Uses, Module: "QR"}
 	fleet, err := bench.NewFleet(ctx, server.Key, load)
 	if err != nil {
 		t.Fatal(err)
@@ -133,7 +133,7 @@ func makeFixture(ctx context.Context, t *testing.T, fixture, vendor string) {
 	work := func() {
 		while, stop := context.WithTimeout(ctx, 250*time.Millisecond)
 		defer stop()
-		if err := fleet.Run(while); err != nil {
+		if err := fleet.RunAt(while, 200); err != nil {
 			t.Fatal(err)
 		}
 	}

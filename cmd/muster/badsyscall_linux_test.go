@@ -38,7 +38,7 @@ func TestSlowDisk(t *testing.T) {
 	}
 	defer func() { server.Kill() }()
 	load := crashLoad()
-	load.Rate, load.Depth, load.PerRecord = 5000, 1, 1
+	load.Depth, load.PerRecord = 0, 1
 	fleet, err := bench.NewFleet(ctx, server.Key, load)
 	if err != nil {
 		t.Fatal(err)
@@ -53,7 +53,7 @@ func TestSlowDisk(t *testing.T) {
 	}
 	while, stop := context.WithTimeout(ctx, 3*time.Second)
 	defer stop()
-	if err := fleet.Run(while); err != nil {
+	if err := fleet.RunAt(while, 5000); err != nil {
 		t.Fatal(err)
 	}
 	told, counted, _ := sums(t, fleet, server)

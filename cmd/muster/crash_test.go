@@ -51,7 +51,7 @@ func crashServer(t *testing.T, dir string) bench.ServerOptions {
 
 func crashLoad() bench.Load {
 	d := &demo{devices: crashDevices}
-	return bench.Load{Devices: crashDevices, Conns: 4, Depth: 32, PerRecord: 4, Renew: 8, Uses: d.load().Uses, Module: "QR"}
+	return bench.Load{Devices: crashDevices, Conns: 4, Depth: 32, PerRecord: 4, Mix: bench.Renewing(8), Uses: d.load().Uses, Module: "QR"}
 }
 
 // crashLoop runs a server under load and has crash end it and start it again, so

@@ -72,8 +72,8 @@ func (d *demo) load() bench.Load {
 	seats.ChargeWay, scans.ChargeWay = license.DeviceMonthly, license.Scan
 	conns := min(demoConns, d.devices)
 	return bench.Load{
-		Devices: d.devices, Conns: conns, Depth: min(64, d.devices/conns), PerRecord: 1,
-		Rate: d.rate, Renew: 8, Uses: []client.Use{seats, scans}, Module: "QR",
+		Devices: d.devices, Conns: conns, PerRecord: 1, Mix: bench.Renewing(8),
+		Uses: []client.Use{seats, scans}, Module: "QR",
 	}
 }
 
@@ -134,7 +134,7 @@ func (d *demo) drive(ctx context.Context, server *bench.Server) (*bench.Fleet, e
 	go func() {
 		err := fleet.CheckIn(ctx)
 		if err == nil {
-			err = fleet.Run(ctx)
+			err = fleet.RunAt(ctx, d.rate)
 		}
 		ended <- err
 	}()

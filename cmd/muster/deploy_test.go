@@ -11,17 +11,19 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"muster/internal/build"
 )
 
 func TestVersion(t *testing.T) {
 	for _, args := range [][]string{{"version"}, {"--version"}} {
 		var out, errs bytes.Buffer
-		if code := run(t.Context(), args, &out, &errs); code != exitOK || out.String() != versionText() {
+		if code := run(t.Context(), args, &out, &errs); code != exitOK || out.String() != build.Text("muster") {
 			t.Errorf("%v: %d %q %q", args, code, out.String(), errs.String())
 		}
 	}
-	if !regexp.MustCompile(`^muster \S+\ncommit \S+\ngo\S+ ` + runtime.GOOS + "/" + runtime.GOARCH + "\n$").MatchString(versionText()) {
-		t.Errorf("%q", versionText())
+	if !regexp.MustCompile(`^muster \S+\ncommit \S+\ngo\S+ ` + runtime.GOOS + "/" + runtime.GOARCH + "\n$").MatchString(build.Text("muster")) {
+		t.Errorf("%q", build.Text("muster"))
 	}
 }
 

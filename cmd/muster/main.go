@@ -3,18 +3,17 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
-	"runtime"
-	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"muster/internal/build"
 )
 
 // Exit codes, documented in docs/OPERATING.md.
@@ -26,30 +25,11 @@ const (
 	exitBroken = 4 // the server ended because its disk or state failed
 )
 
-// version and commit are set by the linker.
-var (
-	version = "development"
-	commit  = ""
-)
-
-// versionText is what runs: version, commit, Go and platform.
-func versionText() string {
-	revision := commit
-	if info, ok := debug.ReadBuildInfo(); ok && revision == "" { // built by go itself, not by make
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" {
-				revision = s.Value
-			}
-		}
-	}
-	return fmt.Sprintf("muster %s\ncommit %s\n%s %s/%s\n", version, cmp.Or(revision, "unknown"), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-}
-
 func versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Print version, commit and platform", Args: usageArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := io.WriteString(cmd.OutOrStdout(), versionText())
+			_, err := io.WriteString(cmd.OutOrStdout(), build.Text("muster"))
 			return err
 		},
 	}
@@ -95,14 +75,14 @@ func newRoot() *cobra.Command {
 		Use:           "muster",
 		Short:         "A self-hosted license server",
 		Long:          "muster serves software licenses inside your own network: import a license file,\nhand out license keys, watch usage. Start with \"muster demo\" or \"muster serve\".",
-		Version:       version,
+		Version:       build.Version(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
 		return codedError{fmt.Errorf("%w; see --help", err), exitUsage}
 	})
-	root.SetVersionTemplate(versionText())
+	root.SetVersionTemplate(build.Text("muster"))
 	root.AddCommand(serveCommand(), demoCommand(), versionCommand(), restoreCommand(), verifyCommand())
 	addAPICommands(root)
 	return root

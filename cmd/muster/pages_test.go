@@ -265,7 +265,7 @@ func TestPagesUnderLoad(t *testing.T) { // [STAT-1] [OPS-1]
 	if err := json.Unmarshal(b.get("/api/v1/projects/"+projects[0]+"/key"), &key); err != nil {
 		t.Fatal(err)
 	}
-	fleet, err := bench.NewFleet(ctx, key.LicenseKey, bench.Load{Devices: 500, Conns: 10, Depth: 1, PerRecord: 1, Rate: 5000, Renew: 10, Uses: []client.Use{{Product: "DBR", Version: 1}}, Module: "QR"})
+	fleet, err := bench.NewFleet(ctx, key.LicenseKey, bench.Load{Devices: 500, Conns: 10, PerRecord: 1, Mix: bench.Renewing(10), Uses: []client.Use{{Product: "DBR", Version: 1}}, Module: "QR"})
 	if err == nil {
 		err = fleet.CheckIn(ctx)
 	}
@@ -275,7 +275,7 @@ func TestPagesUnderLoad(t *testing.T) { // [STAT-1] [OPS-1]
 	defer fleet.Close()
 	load, stop := context.WithCancel(ctx)
 	ended := make(chan error, 1)
-	go func() { ended <- fleet.Run(load) }()
+	go func() { ended <- fleet.RunAt(load, 5000) }()
 	b.measure(pagesOf(projects))
 	stop()
 	if err := <-ended; err != nil {
@@ -292,7 +292,7 @@ func TestPagesUnderLoad(t *testing.T) { // [STAT-1] [OPS-1]
 		t.Fatal(err)
 	}
 	time.AfterFunc(time.Second, server.Kill)
-	if err := fleet.Run(ctx); err == nil {
+	if err := fleet.RunAt(ctx, 5000); err == nil {
 		t.Fatal("the fleet did not notice that the server was killed")
 	}
 	<-server.Ended()

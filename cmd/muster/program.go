@@ -16,6 +16,7 @@ import (
 
 	"muster/engine"
 	"muster/engine/server"
+	"muster/internal/build"
 	"muster/license"
 	"muster/machine"
 	"muster/protocol"
@@ -202,7 +203,7 @@ func (p *program) abandon() {
 
 // announce prints what an operator needs first.
 func (p *program) announce(w io.Writer) {
-	fmt.Fprintf(w, "muster %s\n", version)
+	fmt.Fprintf(w, "muster %s\n", build.Version())
 	fmt.Fprintf(w, "  server UUID   %s (%s binding)\n", p.identity.Public.UUID(), p.identity.Public.Mode)
 	fmt.Fprintf(w, "  devices       %s\n", p.front.Addr())
 	fmt.Fprintf(w, "  portal, API   %s\n", p.url)

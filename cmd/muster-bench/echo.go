@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"muster/bench/peer"
+)
+
+// The bare echoes, each a process of its own.
+
+func (p *program) echoCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "echo REQUEST REPLY [HOST]", Hidden: true, Args: cobra.RangeArgs(2, 3),
+		RunE: p.does(func(_ context.Context, args []string) error {
+			sizes, err := recordSizes(args[:2]...)
+			if err != nil {
+				return err
+			}
+			host := "127.0.0.1"
+			if len(args) == 3 {
+				host = args[2]
+			}
+			return (&peer.Echo{Request: sizes[0], Reply: sizes[1], Host: host, Up: p.out}).Run()
+		}),
+	}
+}
+
+func (p *program) udpEchoCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "udp-echo REPLY", Hidden: true, Args: cobra.ExactArgs(1),
+		RunE: p.does(func(_ context.Context, args []string) error {
+			sizes, err := recordSizes(args[0])
+			if err != nil {
+				return err
+			}
+			return (&peer.UDPEcho{Reply: sizes[0], Up: p.out}).Run()
+		}),
+	}
+}
+
+func recordSizes(texts ...string) (sizes []int, err error) {
+	for _, text := range texts {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 {
+			return nil, fmt.Errorf("echo: record size %q", text)
+		}
+		sizes = append(sizes, n)
+	}
+	return sizes, nil
+}
