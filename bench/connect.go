@@ -17,8 +17,8 @@ import (
 // once a day. Their records are made beforehand: the load is not to cost more
 // than the server.
 
-// measureHello makes handshakes: connect, Hello, HelloReply, close.
-func (c *Canonical) measureHello(ctx context.Context, server *Server) (Figures, error) {
+// hello makes handshakes: connect, Hello, HelloReply, close.
+func (l *Lab) hello(ctx context.Context, server *Server) (Figures, error) {
 	key, err := license.ParseLicenseKey(server.Key)
 	if err != nil {
 		return Figures{}, err
@@ -27,18 +27,18 @@ func (c *Canonical) measureHello(ctx context.Context, server *Server) (Figures, 
 	if err != nil {
 		return Figures{}, err
 	}
-	return c.measureConnects(ctx, server.Child, key.Addresses[0].HostPort, func(int) []byte { return rec }, readRecord)
+	return l.connects(ctx, server.Child, key.Addresses[0].HostPort, func(int) []byte { return rec }, readRecord)
 }
 
-// measureResumed sends a report under a ticket: connect, Request, Reply, close.
+// resumed sends a report under a ticket: connect, Request, Reply, close.
 // Every sender has a device; its report is the same again and again, which is
 // answered as the first was and counts once.
-func (c *Canonical) measureResumed(ctx context.Context, server *Server) (Figures, error) {
+func (l *Lab) resumed(ctx context.Context, server *Server) (Figures, error) {
 	key, err := license.ParseLicenseKey(server.Key)
 	if err != nil {
 		return Figures{}, err
 	}
-	fleet, err := NewFleet(ctx, server.Key, Load{Devices: connects, Conns: connects, Depth: 1, PerRecord: 1, Uses: []client.Use{benchUse}, Module: benchModule})
+	fleet, err := NewFleet(ctx, server.Key, Load{Devices: atOnce, Conns: atOnce, Depth: 1, PerRecord: 1, Uses: []client.Use{benchUse}, Module: benchModule})
 	if err != nil {
 		return Figures{}, err
 	}
@@ -47,46 +47,44 @@ func (c *Canonical) measureResumed(ctx context.Context, server *Server) (Figures
 		return Figures{}, err
 	}
 	var nonces protocol.Nonces
-	records := make([][]byte, connects)
+	records := make([][]byte, atOnce)
 	for i, g := range fleet.conns {
 		g.compose(&g.flights[0], 1, actReport)
 		rec := protocol.AppendRequest(protocol.BeginRequest(nil), &g.flights[0].request)
 		records[i] = g.conn.Ticket().Session().FinishRequest(rec, 0, nonces.Next())
 	}
-	return c.measureConnects(ctx, server.Child, key.Addresses[0].HostPort, func(i int) []byte { return records[i] }, readRecord)
+	return l.connects(ctx, server.Child, key.Addresses[0].HostPort, func(i int) []byte { return records[i] }, readRecord)
 }
 
-// measureConnect does with the bare echo what measureResumed does with the server:
+// connect does with the bare echo what resumed does with the server:
 // what a connection costs alone.
-func (c *Canonical) measureConnect(ctx context.Context) (Figures, error) {
-	request, reply := recordSizes()
-	child, addr, err := StartEcho(serverCPU, c.Self, "echo", fmt.Sprint(request), fmt.Sprint(reply))
+func (l *Lab) connect(ctx context.Context) (Figures, error) {
+	request, reply := recordSizes(1)
+	child, addr, err := StartEcho(serverCPU, l.Self, "echo", fmt.Sprint(request), fmt.Sprint(reply))
 	if err != nil {
 		return Figures{}, err
 	}
 	defer child.Kill()
-	return c.measureConnects(ctx, child, addr, func(int) []byte { return make([]byte, request) }, func(in *bufio.Reader) error {
+	return l.connects(ctx, child, addr, func(int) []byte { return make([]byte, request) }, func(in *bufio.Reader) error {
 		_, err := in.Discard(reply)
 		return err
 	})
 }
 
-// connects is how many connections are made at a time.
-const connects = 50
+// atOnce is how many connections are made at a time.
+const atOnce = 50
 
-func (c *Canonical) measureConnects(ctx context.Context, child *Child, addr string, record func(i int) []byte, read func(*bufio.Reader) error) (Figures, error) {
-	faults := make([]error, connects)
-	r, err := c.clock(ctx, child, connects, func(run context.Context, i int, h *Histogram) (n uint64) {
+func (l *Lab) connects(ctx context.Context, child *Child, addr string, record func(i int) []byte, read func(*bufio.Reader) error) (Figures, error) {
+	return l.clock(ctx, child, atOnce, func(run context.Context, i int, h *Histogram) (n uint64, err error) {
 		for rec := record(i); run.Err() == nil; n++ {
 			began := time.Now()
-			if faults[i] = connectOnce(addr, rec, read); faults[i] != nil {
-				return n
+			if err := connectOnce(addr, rec, read); err != nil {
+				return n, err
 			}
 			h.Observe(time.Since(began))
 		}
-		return n
+		return n, nil
 	})
-	return r, firstError(append(faults, err)...)
 }
 
 // connectOnce sends a record on a connection of its own and reads what comes back.

@@ -55,3 +55,6 @@ func (h *Histogram) Take(other *Histogram) {
 	h.h.Merge(other.h)
 	other.h.Reset()
 }
+
+// us is a time in microseconds.
+func us(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 }

@@ -27,14 +27,15 @@ import (
 // license of its own.
 type Server struct {
 	*Child
-	Dir   string // holds everything; the data directory is Dir/data
-	UUID  license.UUID
-	URL   string // of the admin API
-	Key   string // license key of the imported project
-	ring  *license.KeyRing
-	token string
-	http  http.Client
-	addr  string // where devices are served; kept over restarts
+	Dir    string // holds everything; the data directory is Dir/data
+	UUID   license.UUID
+	URL    string // of the admin API
+	Key    string // license key of the imported project
+	ring   *license.KeyRing
+	vendor license.PrivateKey
+	token  string
+	http   http.Client
+	addr   string // where devices are served; kept over restarts
 }
 
 // ServerOptions are how a server is started.
@@ -52,29 +53,34 @@ type ServerOptions struct {
 // StartServer starts a server, activates a license for it and imports that, by
 // the same ways a vendor and an operator go.
 func StartServer(ctx context.Context, o ServerOptions) (*Server, error) {
-	vendor, err := license.GenerateKey("Demo Vendor", rand.Reader)
-	if err != nil {
-		return nil, err
-	}
-	s := &Server{Dir: o.Dir, ring: &license.KeyRing{}}
-	if err := s.ring.Add(vendor.Public()); err != nil {
-		return nil, err
-	}
-	pub, err := vendor.Public().MarshalText()
-	if err != nil {
-		return nil, err
-	}
-	if err := os.WriteFile(filepath.Join(o.Dir, "vendor.pub"), pub, 0o600); err != nil {
+	s := &Server{Dir: o.Dir}
+	if err := s.writeVendor(); err != nil {
 		return nil, err
 	}
 	if err := s.Restart(o); err != nil {
 		return nil, err
 	}
-	if err := s.importLicense(ctx, vendor, o.Items); err != nil {
+	if err := s.importLicense(ctx, o.Items); err != nil {
 		s.Kill()
 		return nil, err
 	}
 	return s, nil
+}
+
+// writeVendor makes a vendor, whose public key the server is started with.
+func (s *Server) writeVendor() (err error) {
+	if s.vendor, err = license.GenerateKey("Demo Vendor", rand.Reader); err != nil {
+		return err
+	}
+	s.ring = &license.KeyRing{}
+	if err := s.ring.Add(s.vendor.Public()); err != nil {
+		return err
+	}
+	pub, err := s.vendor.Public().MarshalText()
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(s.VendorKey(), pub, 0o600)
 }
 
 // Remote is a server that runs already: its counters can be asked for, with a
@@ -132,7 +138,7 @@ func (s *Server) Restart(o ServerOptions) (err error) {
 	return nil
 }
 
-func (s *Server) importLicense(ctx context.Context, vendor license.PrivateKey, items [][]license.Field) error {
+func (s *Server) importLicense(ctx context.Context, items [][]license.Field) error {
 	var server struct{ UUID license.UUID }
 	if err := s.api(ctx, "GET", "/api/v1/server", nil, &server); err != nil {
 		return err
@@ -147,7 +153,7 @@ func (s *Server) importLicense(ctx context.Context, vendor license.PrivateKey, i
 	if file, err = license.Activate(file, []license.UUID{s.UUID}, now); err != nil {
 		return err
 	}
-	text, err := file.Sign(vendor)
+	text, err := file.Sign(s.vendor)
 	if err != nil {
 		return err
 	}

@@ -4,42 +4,70 @@ import (
 	"context"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"muster/bench"
 )
 
 func (p *program) canonicalCommand() *cobra.Command {
-	c := bench.Canonical{Out: p.out}
-	var s site
-	var r rounds
-	var o output
+	var l lab
 	cmd := &cobra.Command{
 		Use: "muster-bench", Args: cobra.NoArgs,
 		Short: "Measure a muster server",
 		Long: `Measures what a request costs a muster server: a server of its own on one CPU,
 durable, on the real disk; the load on another; beside bare echoes of the same
 record sizes, in turn. docs/PERFORMANCE.md shows what comes out.`,
-		PreRunE: func(*cobra.Command, []string) error { return r.check() },
-		RunE: p.does(func(ctx context.Context, _ []string) error {
-			remove, err := s.prepare()
-			if err != nil {
-				return err
-			}
-			defer remove()
-			s.Pin = true
-			c.Site, c.Self, c.Rounds, c.Time, c.Only = s.Site, s.self, r.rounds, r.time, r.only
-			report, err := c.Run(ctx)
-			if err != nil {
-				return err
-			}
-			return p.write(report, &o)
-		}),
+		PreRunE: func(*cobra.Command, []string) error { return l.check() },
+		RunE:    p.inLab(&l, (*bench.Lab).Canonical),
 	}
-	f := cmd.Flags()
-	s.flags(f)
-	r.flags(f)
-	o.flags(f)
-	f.IntVar(&c.Devices, "devices", 10_000, "devices of a fleet")
-	f.StringVar(&c.Profile, "profile", "", "directory for profiles of the server; empty: none")
+	l.flags(cmd.Flags(), 10_000)
+	cmd.Flags().StringVar(&l.profile, "profile", "", "directory for profiles of the server; empty: none")
 	return cmd
+}
+
+func (p *program) peersCommand() *cobra.Command {
+	var l lab
+	cmd := &cobra.Command{
+		Use: "peers", Args: cobra.NoArgs,
+		Short:   "Measure a server beside bare echoes and beside Redis with a script that does the same",
+		PreRunE: func(*cobra.Command, []string) error { return l.check() },
+		RunE:    p.inLab(&l, (*bench.Lab).Peers),
+	}
+	l.flags(cmd.Flags(), 10_000)
+	return cmd
+}
+
+// lab are the flags of everything that is measured in a lab.
+type lab struct {
+	site
+	rounds
+	output
+	devices int
+	profile string
+}
+
+func (l *lab) flags(f *pflag.FlagSet, devices int) {
+	l.site.flags(f)
+	l.rounds.flags(f)
+	l.output.flags(f)
+	f.IntVar(&l.devices, "devices", devices, "devices of a fleet")
+}
+
+// inLab makes a command's work of a measurement.
+func (p *program) inLab(l *lab, measure func(*bench.Lab, context.Context) (*bench.Report, error)) func(*cobra.Command, []string) error {
+	return p.does(func(ctx context.Context, _ []string) error {
+		remove, err := l.prepare()
+		if err != nil {
+			return err
+		}
+		defer remove()
+		l.Pin = true
+		report, err := measure(&bench.Lab{
+			Site: l.Site, Self: l.self, Devices: l.devices, Rounds: l.rounds.rounds, Time: l.time, Only: l.only, Profile: l.profile, Out: p.out,
+		}, ctx)
+		if err != nil {
+			return err
+		}
+		return p.write(report, &l.output)
+	})
 }

@@ -1,0 +1,158 @@
+package bench
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"muster/datagram"
+	"muster/protocol"
+)
+
+// recordSizes are what so many reports and their answers take on the wire in a record.
+func recordSizes(reports int) (request, reply int) {
+	line := []protocol.Line{{Slot: slotNow(time.Now()), Module: 1, Count: 1}}
+	r := protocol.Request{Kind: protocol.KindReport, ID: 1 << 16, Stream: 70_000, Token: 1 << 63, Seq: 1000, Tag: 1 << 31, Item: 1, Lines: line}
+	a := protocol.Answer{Kind: protocol.KindAccepted, ID: 1 << 16, Seq: 1000}
+	return protocol.RequestOverhead + reports*len(protocol.AppendRequest(nil, &r)), protocol.ReplyOverhead + reports*len(protocol.AppendAnswer(nil, &a))
+}
+
+// echo does with the bare echo what a fleet does with the server: so many
+// reports outstanding on each connection, so many of them in a record.
+func (l *Lab) echo(ctx context.Context, conns, depth, perRecord int) (Figures, error) {
+	request, reply := recordSizes(perRecord)
+	child, addr, err := StartEcho(serverCPU, l.Self, "echo", fmt.Sprint(request), fmt.Sprint(reply))
+	if err != nil {
+		return Figures{}, err
+	}
+	defer child.Kill()
+	f, err := l.pipelines(ctx, child, addr, conns, depth/perRecord, func(int) pipe { return &echoPipe{make([]byte, request), reply} })
+	f.Requests *= uint64(perRecord)
+	return f, err
+}
+
+// pipe is what a pipeline sends and reads.
+type pipe interface {
+	append(out []byte) []byte // one request
+	read(in *bufio.Reader) error
+}
+
+// pipelines keep depth requests outstanding on each of so many connections.
+func (l *Lab) pipelines(ctx context.Context, child *Child, addr string, conns, depth int, of func(i int) pipe) (Figures, error) {
+	list := make([]net.Conn, conns)
+	for i := range list {
+		var err error
+		if list[i], err = (&net.Dialer{}).DialContext(ctx, "tcp", addr); err != nil {
+			return Figures{}, err
+		}
+		defer list[i].Close()
+	}
+	return l.clock(ctx, child, conns, func(run context.Context, i int, h *Histogram) (uint64, error) {
+		return pipeline(run, list[i], depth, of(i), h)
+	})
+}
+
+// pipeline sends a request for every reply that has come, until ctx ends, and
+// waits for the last replies.
+func pipeline(ctx context.Context, conn net.Conn, depth int, p pipe, h *Histogram) (n uint64, err error) {
+	in := bufio.NewReaderSize(conn, 64<<10)
+	sent := make([]time.Time, depth) // of those outstanding, a ring
+	first, outstanding := 0, 0
+	var out []byte
+	for {
+		if now := time.Now(); ctx.Err() == nil {
+			out = out[:0]
+			for ; outstanding < depth; outstanding++ {
+				sent[(first+outstanding)%depth] = now
+				out = p.append(out)
+			}
+			if _, err := conn.Write(out); err != nil {
+				return n, err
+			}
+		}
+		if outstanding == 0 {
+			return n, nil
+		}
+		for more := true; more && outstanding > 0; more = in.Buffered() > 0 {
+			if err := p.read(in); err != nil {
+				return n, err
+			}
+			h.Observe(time.Since(sent[first]))
+			first = (first + 1) % depth
+			outstanding--
+			n++
+		}
+	}
+}
+
+// echoPipe talks to the bare echo.
+type echoPipe struct {
+	request []byte
+	reply   int
+}
+
+func (p *echoPipe) append(out []byte) []byte { return append(out, p.request...) }
+
+func (p *echoPipe) read(in *bufio.Reader) error {
+	_, err := in.Discard(p.reply)
+	return err
+}
+
+// udpEcho does with the bare echo what the load by UDP does with the server.
+func (l *Lab) udpEcho(ctx context.Context) (Figures, error) {
+	request, reply := recordSizes(1)
+	child, addr, err := StartEcho(serverCPU, l.Self, "udp-echo", fmt.Sprint(reply))
+	if err != nil {
+		return Figures{}, err
+	}
+	defer child.Kill()
+	to, err := netip.ParseAddrPort(addr)
+	if err != nil {
+		return Figures{}, err
+	}
+	sockets := make([]*datagram.Socket, 50)
+	for i := range sockets {
+		if sockets[i], err = datagram.Listen("127.0.0.1:0", 0); err != nil {
+			return Figures{}, err
+		}
+		defer sockets[i].Close()
+	}
+	return l.clock(ctx, child, len(sockets), func(run context.Context, i int, h *Histogram) (uint64, error) {
+		return volley(run, sockets[i], datagram.PeerOf(to), make([]byte, request), 16, h)
+	})
+}
+
+// volley keeps so many datagrams outstanding until ctx ends.
+func volley(ctx context.Context, socket *datagram.Socket, to datagram.Peer, request []byte, outstanding int, h *Histogram) (n uint64, err error) {
+	out, in := make([]datagram.Packet, outstanding), make([]datagram.Packet, datagram.Max)
+	for i := range out {
+		out[i] = datagram.Packet{Data: request, Peer: to}
+	}
+	for i := range in {
+		in[i].Data = make([]byte, datagram.Size)
+	}
+	for send := outstanding; ctx.Err() == nil; {
+		began := time.Now()
+		if err := socket.Write(out[:send]); err != nil {
+			return n, err
+		}
+		if err := socket.SetReadDeadline(began.Add(lossTime)); err != nil {
+			return n, err
+		}
+		got, err := socket.Read(in)
+		if err != nil { // all were lost
+			send = outstanding
+			continue
+		}
+		for i := range in[:got] {
+			h.Observe(time.Since(began))
+			in[i].Data = in[i].Data[:datagram.Size]
+		}
+		n += uint64(got)
+		send = got
+	}
+	return n, nil
+}
