@@ -25,16 +25,27 @@ record sizes, in turn. docs/PERFORMANCE.md shows what comes out.`,
 	return cmd
 }
 
-func (p *program) peersCommand() *cobra.Command {
-	var l lab
-	cmd := &cobra.Command{
-		Use: "peers", Args: cobra.NoArgs,
-		Short:   "Measure a server beside bare echoes and beside Redis with a script that does the same",
-		PreRunE: func(*cobra.Command, []string) error { return l.check() },
-		RunE:    p.inLab(&l, (*bench.Lab).Peers),
+// labCommands are other measurements in a lab.
+func (p *program) labCommands() (list []*cobra.Command) {
+	for _, c := range []struct {
+		use, short string
+		devices    int
+		measure    func(*bench.Lab, context.Context) (*bench.Report, error)
+	}{
+		{"peers", "Measure a server beside bare echoes and beside Redis with a script that does the same", 10_000, (*bench.Lab).Peers},
+		{"growth", "Measure what many devices cost, and a checkpoint under way", 10_000_000, (*bench.Lab).Growth},
+		{"loops", "Measure what a second event loop costs", 10_000, (*bench.Lab).Loops},
+	} {
+		l := &lab{}
+		cmd := &cobra.Command{
+			Use: c.use, Short: c.short, Args: cobra.NoArgs,
+			PreRunE: func(*cobra.Command, []string) error { return l.check() },
+			RunE:    p.inLab(l, c.measure),
+		}
+		l.flags(cmd.Flags(), c.devices)
+		list = append(list, cmd)
 	}
-	l.flags(cmd.Flags(), 10_000)
-	return cmd
+	return list
 }
 
 // lab are the flags of everything that is measured in a lab.

@@ -67,7 +67,8 @@ func (p *program) root() *cobra.Command {
 	root.Version = build.Version()
 	root.SetVersionTemplate(build.Text("muster-bench"))
 	root.SilenceErrors, root.SilenceUsage = true, true
-	root.AddCommand(p.loadCommand(), p.peersCommand(), p.diffCommand(), p.attackCommand())
+	root.AddCommand(p.loadCommand(), p.diffCommand(), p.attackCommand())
+	root.AddCommand(p.labCommands()...)
 	root.AddCommand(p.echoCommand(), p.udpEchoCommand(), p.attackerCommand())
 	return root
 }

@@ -224,6 +224,7 @@ func (p *program) runtimeSource() admin.RuntimeSource {
 		Counters: []admin.RuntimeValue{
 			decided("muster_journal_entries_total", "Journal entries written.", func(s *server.DeciderStats) *atomic.Uint64 { return &s.Entries }),
 			decided("muster_journal_written_bytes_total", "Bytes of effects written to the journal.", func(s *server.DeciderStats) *atomic.Uint64 { return &s.EntryBytes }),
+			decided("muster_checkpoints_begun_total", "Checkpoint passes begun: one is under way while these are more than the complete ones.", func(s *server.DeciderStats) *atomic.Uint64 { return &s.Begun }),
 			decided("muster_checkpoints_total", "Complete checkpoint passes.", func(s *server.DeciderStats) *atomic.Uint64 { return &s.Passes }),
 			count("muster_connections_accepted_total", "Device connections accepted.", &f.Accepted),
 			count("muster_connections_refused_total", "Device connections closed for the limit of connections, or of bytes of incomplete records.", &f.Refused),

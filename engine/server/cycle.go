@@ -52,7 +52,8 @@ type DeciderStats struct {
 	Entries       atomic.Uint64
 	EntryBytes    atomic.Uint64
 	Index         atomic.Uint64 // last durable journal index
-	Passes        atomic.Uint64 // complete checkpoint passes
+	Begun         atomic.Uint64 // checkpoint passes begun
+	Passes        atomic.Uint64 // complete ones
 	PassIndex     atomic.Uint64 // journal index of the last complete one
 	Devices       atomic.Uint64 // rows of the device table
 }
@@ -189,6 +190,7 @@ func (y *Cycle) HoldCheckpoints(hold bool) { y.held.Store(hold) }
 
 func (y *Cycle) beginCheckpoint() {
 	y.checkpointing, y.lastBytes, y.lastPass = true, y.written, y.now()
+	y.Stats.Begun.Add(1)
 	y.checkpoint.Begin(y.core.BeginCheckpoint())
 }
 
