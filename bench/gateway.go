@@ -116,15 +116,18 @@ func (g *gateway) closedLoop(ctx context.Context, limit int, draw func() act) er
 	}
 }
 
+// rushDepth is how many requests of a first rush are outstanding on a connection.
+const rushDepth = 128
+
 // busyMax is how long the devices of a first rush wait for a busy server. A
-// longer wait means that something is full, such as the device table.
-const busyMax = 5 * time.Second
+// longer wait means that its device table is full.
+const busyMax = 55 * time.Second
 
 // rest waits until the first request that was answered busy may go again.
 func (g *gateway) rest(rush bool) error {
 	pause := time.Until(g.again[0].at)
 	if rush && pause > busyMax {
-		return fmt.Errorf("the server asks to come back in %v: one of its limits is reached, see --devices-max", pause.Round(time.Second))
+		return fmt.Errorf("the server asks to come back in %v: its device table is full, see --devices-max", pause.Round(time.Second))
 	}
 	time.Sleep(pause)
 	return nil
@@ -143,7 +146,7 @@ func (g *gateway) fill(rush bool, left int, draw func() act, fresh bool) (made i
 		g.batch = g.batch[:0]
 		for len(g.batch) < per {
 			r := g.retry(now)
-			if r == nil && fresh && (!rush || made < left) {
+			if r == nil && fresh && (!rush || made < left && len(g.flights)-len(g.free) < rushDepth) {
 				if r = g.request(now, draw); r != nil {
 					made++
 				}
@@ -341,7 +344,7 @@ func (g *gateway) released(d *device) {
 
 // openLoop sends requests when the pace says, each gateway its share of them,
 // until that or ctx ends. When the server falls behind and no device is free,
-// requests wait, and their latency counts from when they were due.
+// requests wait for a while, and their latency counts from when they were due.
 func (g *gateway) openLoop(ctx context.Context, p *pace) error {
 	reading := make(chan error, 1)
 	g.ended = false
@@ -389,14 +392,25 @@ func (g *gateway) schedule(ctx context.Context, p *pace) error {
 		if err != nil {
 			return err
 		}
+		g.miss(a, now.Add(-patience))
 		if !over {
 			sleep(ctx, max(next.Sub(now), sendTick))
 		}
 	}
-	for now := time.Now(); a.more && a.at.Before(now); a.take() {
-		g.fleet.Told.Missed.Add(1)
-	}
+	g.miss(a, time.Now())
 	return g.drain()
+}
+
+// patience is how long a request waits for a device that is free. Then it is
+// missed: each of them waits for an answer, and does not ask twice.
+const patience = time.Second
+
+// miss passes over what was due before a moment and not sent.
+func (g *gateway) miss(a *arrivals, before time.Time) {
+	for a.more && a.at.Before(before) {
+		g.fleet.Told.Missed.Add(1)
+		a.take()
+	}
 }
 
 // sleep waits, or until ctx ends.

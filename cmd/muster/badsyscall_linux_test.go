@@ -72,6 +72,42 @@ func TestSlowDisk(t *testing.T) {
 	t.Logf("%d reports in %.0f journal entries, %.0f MiB more memory", told, entries, grown)
 }
 
+// TestOverload asks for more than the server can do, at a disk of 50 ms a sync:
+// more requests are on their way than its batches take. Who sends more has to
+// wait; nobody is told to come back, which would cost as much as an answer, and
+// devices that do come back are then all that it has time for.
+func TestOverload(t *testing.T) {
+	o := traced(t, "fdatasync:delay_enter=50000")
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	server, err := bench.StartServer(ctx, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { server.Kill() }()
+	load := crashLoad()
+	load.Devices, load.Conns, load.Depth, load.PerRecord, load.Mix = 80_000, 40, 2000, 16, bench.Mix{}
+	d := &demo{devices: load.Devices}
+	load.Uses = d.load().Uses[1:] // that are not limited to the number of seats
+	fleet, err := bench.NewFleet(ctx, server.Key, load)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer fleet.Close()
+	if err := fleet.CheckIn(ctx); err != nil {
+		t.Fatal(err)
+	}
+	while, stop := context.WithTimeout(ctx, 2*time.Second)
+	defer stop()
+	if err := fleet.Run(while); err != nil {
+		t.Fatal(err)
+	}
+	told, counted, _ := sums(t, fleet, server)
+	if busy := fleet.Told.Busy.Load(); busy != 0 || told != counted || told < uint64(load.Devices) {
+		t.Errorf("%d answers were busy; %d scans counted, %d acknowledged", busy, counted, told)
+	}
+}
+
 // TestFailedSync has the kernel fail the journal's syncs of a real server under
 // load, by strace: the server says so and ends, with an exit
 // status, and acknowledges nothing more.

@@ -2,7 +2,6 @@ package server
 
 import (
 	"net/netip"
-	"time"
 
 	"muster/engine"
 	"muster/protocol"
@@ -12,6 +11,7 @@ import (
 // Only the front touches it, but for while the decider has it.
 type batch struct {
 	from      front
+	backoff   *backoff // of the front
 	decisions []engine.Decision
 	owners    []owner          // TCP: of each decision
 	datagrams []datagramRecord // UDP: of consecutive decisions
@@ -58,7 +58,7 @@ func (s *Server) gather(b *batch, ticket *protocol.Ticket, client netip.Addr, pl
 		}
 		plain = rest
 		if d.Request.Kind == protocol.KindPing || taken >= room || len(b.decisions) > batchRequests || !serving {
-			now = s.immediate(now, &d.Request, serving)
+			now = s.immediate(now, b, &d.Request, serving)
 			b.decisions = b.decisions[:len(b.decisions)-1]
 			continue
 		}
@@ -71,7 +71,7 @@ func (s *Server) gather(b *batch, ticket *protocol.Ticket, client netip.Addr, pl
 }
 
 // immediate appends an answer that rests on nothing: a pong, busy, or not serving.
-func (s *Server) immediate(out []byte, r *protocol.Request, serving bool) []byte {
+func (s *Server) immediate(out []byte, b *batch, r *protocol.Request, serving bool) []byte {
 	if len(out) == 0 {
 		out = protocol.BeginReply(out)
 	}
@@ -82,7 +82,7 @@ func (s *Server) immediate(out []byte, r *protocol.Request, serving bool) []byte
 	case !serving:
 		a.Kind, a.Code = protocol.KindRefused, protocol.NotServing
 	default:
-		a.Kind, a.RetryAfter = protocol.KindBusy, uint32(busyRetry/time.Millisecond)
+		a.Kind, a.RetryAfter = protocol.KindBusy, b.backoff.retryAfter(s.uptime.Load())
 		s.Stats.Busy.Add(1)
 	}
 	return protocol.AppendAnswer(out, &a)

@@ -86,6 +86,7 @@ func (c *conn) request(rec []byte) bool {
 		}
 		c.session = protocol.NewServerSession(*ticket, keys)
 	}
+	c.loop.makeRoom()
 	b := c.loop.filling
 	start := len(b.plain)
 	plain, err := c.session.OpenRequest(b.plain, rec)

@@ -8,7 +8,9 @@ import (
 
 // Limits of the front. Over each of them there is a defined answer.
 const (
-	// batchRequests bounds the requests a loop has waiting; more are answered busy.
+	// batchRequests bounds the requests a loop has waiting. A loop of connections
+	// reads no more until its last batch is back, so that more wait with the kernel,
+	// which makes their senders wait; of datagrams more are answered busy.
 	batchRequests = 32 << 10
 	// connUnanswered bounds the requests of one connection that wait for their
 	// answer; more are answered busy.
@@ -32,8 +34,6 @@ const (
 	// udpBatch is how many requests by datagram make a batch that is handed over
 	// although more have come.
 	udpBatch = 4 << 10
-	// busyRetry is the retry-after of busy answers.
-	busyRetry = 200 * time.Millisecond
 	// ConnectionsMax is the default limit of open connections; more are closed
 	// on arrival, before they can exhaust the file descriptors that the journal needs.
 	ConnectionsMax = 50_000

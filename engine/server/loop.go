@@ -14,20 +14,22 @@ import (
 type loop struct {
 	server   *Server
 	gnet     gnet.EventLoop
-	filling  *batch // nil only while answered runs
+	filling  *batch // nil only while settle runs
 	spare    *batch // nil while the decider has it
 	inFlight bool
-	posted   bool // an end-of-cycle task is on its way
+	posted   bool        // an end-of-cycle task is on its way
+	decided  chan *batch // one that comes back from the decider
 	out      []byte
 	nonces   protocol.Nonces
 
 	connections   connections
 	opens, hellos limiter // new connections and handshakes, by source
+	backoff       backoff
 }
 
 func newLoop(s *Server, l gnet.EventLoop) *loop {
-	lp := &loop{server: s, gnet: l}
-	lp.filling, lp.spare = &batch{from: lp}, &batch{from: lp}
+	lp := &loop{server: s, gnet: l, decided: make(chan *batch, 1)}
+	lp.filling, lp.spare = &batch{from: lp, backoff: &lp.backoff}, &batch{from: lp, backoff: &lp.backoff}
 	g := &s.config.Guards
 	lp.opens.init(60*uint64(g.ConnectionRate), uint64(g.ConnectionBurst))
 	lp.hellos.init(60*uint64(g.HandshakeRate), uint64(g.HandshakeBurst))
@@ -64,6 +66,7 @@ func (l *loop) handOver() {
 		return
 	}
 	b := l.filling
+	l.backoff.serve(l.server.uptime.Load(), len(b.decisions))
 	l.filling, l.spare = l.spare, nil
 	l.inFlight = true
 	l.server.decider.batches <- b // has room for a batch of every loop
@@ -71,17 +74,45 @@ func (l *loop) handOver() {
 
 // answer is called by the decider when a batch is decided and durable.
 func (l *loop) answer(b *batch) {
+	l.decided <- b // has room: one batch is in flight
 	// An error means that the engine shuts down: connections are gone.
-	_ = l.gnet.Execute(context.Background(), (*answered)(b))
+	_ = l.gnet.Execute(context.Background(), (*answered)(l))
 }
 
-type answered batch
+type answered loop
 
-// Run implements gnet.Runnable: it runs on the event loop. The next batch goes
-// out first, so that the decider works while this one is sealed and written.
+// Run implements gnet.Runnable: it runs on the event loop.
 func (t *answered) Run(context.Context) error {
-	b := (*batch)(t)
-	l := b.from.(*loop)
+	l := (*loop)(t)
+	select {
+	case b := <-l.decided:
+		l.settle(b)
+	default: // makeRoom was first
+	}
+	return nil
+}
+
+// makeRoom waits for the batch in flight when no more requests may be filled in:
+// the server has all that it can do, and who sends more has to wait, not to be
+// told so, which costs about as much as an answer.
+func (l *loop) makeRoom() {
+	for len(l.filling.decisions) > batchRequests-protocol.MaxMessages {
+		if !l.inFlight {
+			l.handOver()
+			continue
+		}
+		select {
+		case b := <-l.decided:
+			l.settle(b)
+		case <-l.server.decider.Done():
+			return
+		}
+	}
+}
+
+// settle answers a batch. The next one goes out first, so that the decider works
+// while this one is sealed and written.
+func (l *loop) settle(b *batch) {
 	l.inFlight = false
 	l.handOver()
 	l.write(b)
@@ -91,7 +122,6 @@ func (t *answered) Run(context.Context) error {
 	} else {
 		l.spare = b
 	}
-	return nil
 }
 
 // write seals the answers of a batch: consecutive answers to one connection and

@@ -34,6 +34,7 @@ type udpLoop struct {
 	inFlight       bool
 	packets        []datagram.Packet
 	sessions       sessionCache
+	backoff        backoff
 	sources        limiter // of tickets that are not in the cache
 	now            []byte  // answers that wait for nothing
 	out            []byte
@@ -66,7 +67,7 @@ func newUDPLoop(s *Server, socket *datagram.Socket) *udpLoop {
 		packets: make([]datagram.Packet, datagram.Max), replies: make([]datagram.Packet, 0, datagram.Max),
 		out: make([]byte, 0, datagram.Max*protocol.MaxDatagram),
 	}
-	l.filling, l.spare = &batch{from: l}, &batch{from: l}
+	l.filling, l.spare = &batch{from: l, backoff: &l.backoff}, &batch{from: l, backoff: &l.backoff}
 	l.sources.init(60*newTicketsRate, newTicketsBurst)
 	for i := range l.packets {
 		l.packets[i].Data = make([]byte, datagram.Size)
@@ -138,6 +139,7 @@ func (l *udpLoop) handOver() {
 		return
 	}
 	b := l.filling
+	l.backoff.serve(l.server.uptime.Load(), len(b.decisions))
 	l.filling = l.spare
 	l.inFlight = true
 	l.server.decider.batches <- b // has room for a batch of every loop
