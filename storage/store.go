@@ -186,7 +186,7 @@ func (s *Store) loadObjects(m *manifest) error {
 		if len(value) < 8 {
 			return fmt.Errorf("object %v is cut short", k)
 		}
-		index := binary.LittleEndian.Uint64(value)
+		index := objectIndex(value)
 		s.durable = max(s.durable, index)
 		want, known := m.objects[k]
 		if known {
@@ -199,7 +199,11 @@ func (s *Store) loadObjects(m *manifest) error {
 		if err := checkMark(want, pageMark{index, crc32.Checksum(value, castagnoli)}); err != nil || !known {
 			return fmt.Errorf("object %v: %w", k, cmp.Or(err, errNotInManifest))
 		}
-		s.Core.LoadObject(k, index, append([]byte(nil), value[8:]...))
+		data, err := objectData(value)
+		if err != nil {
+			return fmt.Errorf("object %v: %w", k, err)
+		}
+		s.Core.LoadObject(k, index, data)
 		return nil
 	})
 	if err == nil && found != len(m.objects) {

@@ -24,11 +24,17 @@ type bed struct {
 	t    *testing.T
 	path string
 	dir  *Dir
+	// segment is the size of the journal's segments.
+	segment int64
 	*Store
 }
 
 func newBed(t *testing.T) *bed {
-	b := &bed{t: t, path: filepath.Join(t.TempDir(), "data")}
+	return newBedWith(t, 1<<20)
+}
+
+func newBedWith(t *testing.T, segment int64) *bed {
+	b := &bed{t: t, path: filepath.Join(t.TempDir(), "data"), segment: segment}
 	b.open()
 	t.Cleanup(func() {
 		if b.Store != nil {
@@ -46,7 +52,7 @@ func (b *bed) tryOpen() (err error) {
 	if err == nil {
 		b.Store, err = b.dir.Open(Options{
 			Core: engine.Config{Server: identity.Public, Trusted: &license.KeyRing{}, TokenKey: identity.TokenKey},
-			Log:  quiet(), SegmentBytes: 1 << 20,
+			Log:  quiet(), SegmentBytes: b.segment,
 		})
 	}
 	if err != nil {
