@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
-	"strconv"
 	"testing"
 	"time"
 
@@ -165,16 +164,22 @@ func modelLicense(terms map[string]map[string]string, revision uint32, server li
 
 // revise takes over the items of a license's newer revision.
 func (m *naive) revise(file *license.File) {
+	m.revision = file.Revision
 	for name := range m.items {
 		m.replaced[name] = true
 	}
 	for i := range file.Items {
 		it := &file.Items[i]
 		m.replaced["1/"+it.ID] = false
+		before := m.items["1/"+it.ID]
 		m.items["1/"+it.ID] = &naiveItem{
 			name: "1/" + it.ID, product: it.Product, way: it.ChargeWay, quota: it.Quota, tolerance: it.TolerancePercent(),
 			start: it.Start, expiry: it.Expiry, over: it.Expiry + it.Grace, offline: it.OfflineFor, lease: it.ActiveTime,
 			budget: it.OveruseSlots(), revoked: it.Revoked, versions: min(1, len(it.Versions)) + min(1, len(it.Deployment)),
+		}
+		i := m.items["1/"+it.ID]
+		if i.highest = i.limit(); before != nil {
+			i.highest = max(i.highest, before.highest)
 		}
 	}
 }
@@ -541,77 +546,26 @@ func (m *model) freeSeat(d *modelDevice) {
 // setItems gives a project a random part of the items, in a random order or in
 // the default one.
 func (m *model) setItems(project string, custom bool) {
-	var names []string
-	var ordinals []uint32
-	for _, name := range sortedKeys(m.naive.items) {
-		if m.r.IntN(8) != 0 {
-			names = append(names, name)
-		}
-	}
-	m.r.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] })
-	for _, name := range names {
-		item, _ := m.core.Catalog().ItemByName(name)
-		ordinals = append(ordinals, item.Ordinal)
-	}
+	names := someItems(m.r, m.naive)
 	m.edit(func(c *engine.Core) error {
-		_, err := c.EditProject(project, engine.ProjectEdit{Items: ordinals, DefaultOrder: !custom})
+		_, err := c.EditProject(project, itemsEdit(c, names, custom))
 		return err
 	})
-	p := m.naive.projects[project]
-	p.items, p.custom = names, custom
-	for _, shares := range []map[string]uint64{p.reserve, p.most} { // shares leave with their item
-		for name := range shares {
-			if !slices.Contains(names, name) {
-				delete(shares, name)
-			}
-		}
-	}
+	m.naive.setItems(project, names, custom)
 }
 
 func (m *model) setShares(project string) {
-	p := m.naive.projects[project]
-	reserve, most := map[string]uint64{}, map[string]uint64{}
-	shares := []engine.Share{}
-	for _, name := range p.items {
-		item, _ := m.core.Catalog().ItemByName(name)
-		s := engine.Share{Item: item.Ordinal, Reserve: m.r.Uint64N(item.Quota/3 + 1)}
-		reserve[name] = s.Reserve
-		if m.r.IntN(4) == 0 {
-			limit := s.Reserve + m.r.Uint64N(item.Quota+1)
-			s.Cap, most[name] = &limit, limit
-		}
-		shares = append(shares, s)
-	}
+	shares := someShares(m.r, m.naive, project)
 	var err error
-	m.batch(func() { _, err = m.core.EditProject(project, engine.ProjectEdit{Shares: shares}) })
+	m.batch(func() { _, err = m.core.EditProject(project, sharesEdit(m.core, shares)) })
 	if err == nil { // else the other project has reserved too much
-		p.reserve, p.most = reserve, most
+		m.naive.setShares(project, shares)
 	}
 }
 
 // change has the vendor issue a newer revision.
 func (m *model) change() {
-	ids := sortedKeys(modelTerms())
-	id := ids[m.r.IntN(len(ids))]
-	if m.terms[id] == nil { // it was dropped before
-		m.terms[id] = modelTerms()[id]
-	}
-	switch f := m.terms[id]; m.r.IntN(5) {
-	case 0:
-		delete(m.terms, id)
-	case 1:
-		f["Revoked"] = "true"
-	case 2:
-		delete(f, "Revoked")
-	case 3:
-		quota := must(strconv.Atoi(modelTerms()[id]["Quota"]))
-		f["Quota"] = fmt.Sprint(m.r.IntN(2 * quota))
-	case 4:
-		f["Expiry"] = time.Unix(m.naive.now, 0).UTC().AddDate(0, 0, m.r.IntN(200)-2).Format(time.DateOnly)
-		if f["Expiry"] < f["Start"] {
-			f["Expiry"] = f["Start"]
-		}
-	}
+	changeTerms(m.r, m.terms, m.naive.now)
 	m.revise()
 }
 

@@ -31,6 +31,7 @@ type naive struct {
 	freed    map[string][]int64 // days on which a seat was freed by hand
 	undated  map[string]uint64
 	replaced map[string]bool // items that a revision dropped
+	revision uint32
 }
 
 type naiveItem struct {
@@ -42,7 +43,8 @@ type naiveItem struct {
 	offline, lease      int64
 	budget              uint64
 	revoked             bool
-	versions            int // pinned fields, for the default order
+	versions            int    // pinned fields, for the default order
+	highest             uint64 // limit of all revisions
 }
 
 type naiveProject struct {
@@ -52,6 +54,9 @@ type naiveProject struct {
 	disabled bool
 	reserve  map[string]uint64
 	most     map[string]uint64 // cap
+
+	name, password string
+	passwords      int // how often it was changed
 }
 
 type naiveKey struct {

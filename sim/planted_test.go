@@ -60,6 +60,14 @@ var plants = []plant{
 		"	case r.Seq > d.lastSeq:\n		return standsAhead", "	case r.Seq == d.lastSeq && r.Tag == d.lastTag && r.Tag%4 == 0:\n		return standsNext\n	case r.Seq > d.lastSeq:\n		return standsAhead",
 	},
 	{
+		"an operator's edit that is not in the journal", "engine/objects.go",
+		"	c.body = e.append(c.body)\n	c.applyObject(&e)", "	if key.Kind != ObjectProject {\n		c.body = e.append(c.body)\n	}\n	c.applyObject(&e)",
+	},
+	{
+		"an operator's edit that a checkpoint leaves out", "engine/checkpoint.go",
+		"			o.dirty = false\n", "			o.dirty = false\n			if key.Kind == ObjectProject && o.index%3 == 0 {\n				continue\n			}\n",
+	},
+	{
 		"the client sends before it keeps", "client/queue.go",
 		"		if err := c.store(); err != nil {\n			return err\n		}\n		a, err", "		a, err",
 	},

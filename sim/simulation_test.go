@@ -52,22 +52,23 @@ func TestSimulation(t *testing.T) {
 		}
 	}
 	t.Logf("%d seeds, %.0f a second: %v", *simSeeds, float64(*simSeeds)/time.Since(began).Seconds(), total)
-	if *simSeeds >= 20 && (total.crashes == 0 || total.passes == 0 || total.resent == 0 || total.flips == 0) {
+	if *simSeeds >= 20 && (total.crashes == 0 || total.passes == 0 || total.resent == 0 || total.edits == 0 || total.flips == 0) {
 		t.Error("the simulation has lost its edge")
 	}
 }
 
 // simTally says how much happened.
-type simTally struct{ crashes, passes, decided, resent, kills, flips, refused int }
+type simTally struct{ crashes, passes, decided, resent, edits, kills, flips, refused int }
 
 func (a *simTally) add(b simTally) {
 	a.crashes, a.passes, a.decided, a.resent = a.crashes+b.crashes, a.passes+b.passes, a.decided+b.decided, a.resent+b.resent
+	a.edits += b.edits
 	a.kills, a.flips, a.refused = a.kills+b.kills, a.flips+b.flips, a.refused+b.refused
 }
 
 func (a simTally) String() string {
-	return fmt.Sprintf("%d server crashes, %d device kills, %d checkpoints, %d changes, %d resent, %d flipped bits of which %d refused the start",
-		a.crashes, a.kills, a.passes, a.decided, a.resent, a.flips, a.refused)
+	return fmt.Sprintf("%d server crashes, %d device kills, %d checkpoints, %d changes of devices, %d resent, %d operator's edits, %d flipped bits of which %d refused the start",
+		a.crashes, a.kills, a.passes, a.decided, a.resent, a.edits, a.flips, a.refused)
 }
 
 // simulation is one seed's world.
@@ -90,6 +91,9 @@ type simulation struct {
 	inbox   []simPacket
 	network []simEvent
 	devices []*simDevice
+
+	terms    map[string]map[string]string // of the license's last revision
+	revision uint32
 
 	draining bool
 	calm     bool // no faults any more
@@ -143,6 +147,7 @@ func runSimulation(seed uint64) (simTally, error) {
 	s := &simulation{
 		r: rand.New(rand.NewPCG(seed, 0x73696d)), now: modelStart * 1e9, ring: &license.KeyRing{},
 		signing: ed25519.NewKeyFromSeed(make([]byte, 32)), disks: simMachine{simdisk.New(), simdisk.New()},
+		terms: modelTerms(), revision: 1,
 	}
 	if err := s.ring.Add(simVendor().Public()); err != nil {
 		return s.simTally, err
@@ -168,34 +173,30 @@ func (s *simulation) fail(format string, a ...any) {
 	}
 }
 
-// simEdit is an operator's edit.
-type simEdit struct {
-	run func(*engine.Core) error
-	err error
-}
-
-func (e *simEdit) Decide(y *server.Cycle) { e.err = e.run(y.Core()) }
-func (e *simEdit) Answer()                {}
-
 func (s *simulation) setUp() {
-	edit := &simEdit{run: func(c *engine.Core) error {
-		_, err := c.ImportLicense(simLicense(), engine.ImportTarget{})
+	var p, second *engine.Project
+	run := &simEdit{s, func(c *engine.Core) (err error) {
+		if _, err = c.ImportLicense(simLicense(), engine.ImportTarget{}); err == nil {
+			second, err = c.CreateProject("2001", "second", "Second")
+		}
+		p = c.Current().Projects[1]
 		return err
 	}}
-	if err := errors.Join(s.cycle.Run([]server.Work{edit}), edit.err); err != nil {
+	if err := s.cycle.Run([]server.Work{run}); err != nil || s.err != nil {
 		s.fail("import: %w", err)
 		return
 	}
 	s.durable = s.cycle.Core().Index()
-	p := s.cycle.Core().Catalog().Projects[1]
-	project := p.ID
 	s.key = license.LicenseKey{
-		ProjectID: project, OrganizationID: "2001",
+		ProjectID: p.ID, OrganizationID: "2001",
 		Addresses: []license.Address{{Transport: "tcp", HostPort: "sim:1", HandshakeKey: [32]byte{1}}},
 	}.String()
 	s.record(func(m *naive) {
 		m.revise(modelLicense(modelTerms(), 1, simIdentity().UUID()))
-		m.projects[project] = &naiveProject{id: project, items: sortedKeys(m.items), reserve: map[string]uint64{}, most: map[string]uint64{}}
+		for _, p := range []*engine.Project{p, second} {
+			m.projects[p.ID] = &naiveProject{id: p.ID, name: p.Name, reserve: map[string]uint64{}, most: map[string]uint64{}}
+		}
+		m.projects[p.ID].items = sortedKeys(m.items)
 	})
 	for n := range 12 {
 		d := &simDevice{sim: s, number: n % 9, product: string("ABDE"[s.r.IntN(4)]), sent: map[uint32]simReport{}, acked: map[uint32]bool{}}
@@ -384,6 +385,9 @@ func (s *simulation) runCycle() {
 			s.inbox = s.inbox[n:]
 			work = append(work, b)
 		}
+		if !s.draining && s.r.IntN(30) == 0 {
+			work = append(work, s.edit())
+		}
 	}
 	if err := s.cycle.Run(work); err != nil {
 		if !expectedFault(err) {
@@ -557,9 +561,10 @@ func (s *simulation) flip() {
 	s.history, s.naive, s.seen = history, naive, seen
 }
 
-// compare holds the counters against the model's.
+// compare holds the counters and the catalog against the model's.
 func (s *simulation) compare(c *engine.Core) {
 	s.naive.at(c.Now())
+	s.compareCatalog(c)
 	for _, name := range sortedKeys(s.naive.items) {
 		item, ok := c.Catalog().ItemByName(name)
 		if !ok {
@@ -571,8 +576,8 @@ func (s *simulation) compare(c *engine.Core) {
 		s.same(name+" overuse", totals.Overuse, s.naive.overuse[name])
 		if i := s.naive.items[name]; i.seated() {
 			s.same(name+" held", item.Usage.Held.Load(), s.naive.held(i, ""))
-			if i.period() > 0 && item.Usage.Held.Load() > i.limit() {
-				s.fail("%s: %d seats held, the limit is %d", name, item.Usage.Held.Load(), i.limit())
+			if i.period() > 0 && item.Usage.Held.Load() > i.highest {
+				s.fail("%s: %d seats held, the limit is %d", name, item.Usage.Held.Load(), i.highest)
 			}
 		}
 	}

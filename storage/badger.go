@@ -10,6 +10,7 @@ import (
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
+	"github.com/klauspost/compress/zstd"
 
 	"muster/engine"
 )
@@ -116,7 +117,39 @@ func (l badgerLog) Warningf(f string, a ...any) { l.say(slog.LevelWarn, f, a) }
 func (l badgerLog) Infof(f string, a ...any)    { l.say(slog.LevelDebug, f, a) }
 func (l badgerLog) Debugf(f string, a ...any)   { l.say(slog.LevelDebug, f, a) }
 
+// packed marks, in the index of an object in Badger, that its data is compressed.
+// Values of 1 MiB and more Badger keeps in a log of their own, of which nothing
+// goes unless what points to it is compacted; a license file of that size is text.
+const (
+	packed       = 1 << 63
+	packFrom     = 512 << 10
+	unpackedMost = 16 << 20 // the journal holds no larger object
+)
+
 // objectValue is an object in Badger: index u64, then the data.
 func objectValue(o engine.ObjectCopy) []byte {
-	return append(binary.LittleEndian.AppendUint64(nil, o.Index), o.Data...)
+	if len(o.Data) < packFrom {
+		return append(binary.LittleEndian.AppendUint64(nil, o.Index), o.Data...)
+	}
+	encoder, err := zstd.NewWriter(nil, zstd.WithAllLitEntropyCompression(true), zstd.WithEncoderConcurrency(1))
+	if err != nil {
+		panic(err) // only of wrong options
+	}
+	return encoder.EncodeAll(o.Data, binary.LittleEndian.AppendUint64(nil, o.Index|packed))
+}
+
+// objectIndex is the journal index in a value.
+func objectIndex(value []byte) uint64 { return binary.LittleEndian.Uint64(value) &^ packed }
+
+// objectData is a copy of the data in a value.
+func objectData(value []byte) ([]byte, error) {
+	if binary.LittleEndian.Uint64(value)&packed == 0 {
+		return append([]byte(nil), value[8:]...), nil
+	}
+	decoder, err := zstd.NewReader(nil, zstd.WithDecoderMaxMemory(unpackedMost), zstd.WithDecoderConcurrency(1))
+	if err != nil {
+		return nil, err
+	}
+	defer decoder.Close()
+	return decoder.DecodeAll(value[8:], nil)
 }

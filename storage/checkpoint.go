@@ -89,7 +89,7 @@ func (c *checkpointer) Finish(done func(error)) {
 			err = c.release(c.manifest.previous + 1)
 		}
 		if err != nil {
-			err = fmt.Errorf("checkpoint at journal index %d: %w", c.manifest.begin, err)
+			err = fmt.Errorf("checkpoint at journal index %d: %w; nothing is lost, the journal has it: check the disk and start again", c.manifest.begin, err)
 		}
 		done(err)
 	}

@@ -74,6 +74,9 @@ type Store struct {
 // Open recovers the state of a data directory.
 func (d *Dir) Open(opt Options) (*Store, error) {
 	opt.Core.Alloc = pageMemory
+	if err := checkTables(d.file("state")); err != nil {
+		return nil, err
+	}
 	pages, err := openBadger(d.file("state"), opt.Log)
 	if err != nil {
 		return nil, err
@@ -100,7 +103,7 @@ func Recover(m Media, opt Options) (*Store, error) {
 	last, err := readManifest(m.Manifest)
 	if err == nil {
 		s.CheckpointIndex = last.begin
-		err = errors.Join(s.loadPages(last), s.loadObjects(last))
+		err = s.load(last, m.Manifest)
 	}
 	if err == nil && s.Core.Pages() > loadedPages {
 		err = m.Pages.Loaded()
@@ -114,6 +117,14 @@ func Recover(m Media, opt Options) (*Store, error) {
 	s.check = newCheckpointer(m, last, s.release)
 	s.Checkpoint = s.check
 	return s, nil
+}
+
+// load takes over what a checkpoint consists of.
+func (s *Store) load(m *manifest, dir journal.Disk) error {
+	if err := errors.Join(s.loadPages(m), s.loadObjects(m)); err != nil {
+		return fmt.Errorf("state in %s: %w; check the disk and restore the data directory from a backup", dir, err)
+	}
+	return nil
 }
 
 // loadPages takes over every page, each checked against itself and the manifest.
@@ -146,7 +157,7 @@ func (s *Store) loadPages(m *manifest) error {
 	}
 	for t, marks := range m.pages {
 		if found[t] != len(marks) {
-			return fmt.Errorf("table %d has %d of the %d pages of its manifest: restore the data directory from a backup", t, found[t], len(marks))
+			return fmt.Errorf("table %d has %d of the %d pages of its manifest", t, found[t], len(marks))
 		}
 	}
 	return nil
@@ -157,9 +168,9 @@ func (s *Store) loadPages(m *manifest) error {
 func checkMark(want, got pageMark) error {
 	switch {
 	case got.index < want.index:
-		return fmt.Errorf("holds journal index %d, the checkpoint wrote %d: a write was lost; restore the data directory from a backup", got.index, want.index)
+		return fmt.Errorf("holds journal index %d, the checkpoint wrote %d: a write was lost", got.index, want.index)
 	case got.index == want.index && got.crc != want.crc:
-		return fmt.Errorf("checksum %08x, the checkpoint wrote %08x: damaged; restore the data directory from a backup", got.crc, want.crc)
+		return fmt.Errorf("checksum %08x, the checkpoint wrote %08x: damaged", got.crc, want.crc)
 	}
 	return nil
 }
@@ -173,9 +184,9 @@ func (s *Store) loadObjects(m *manifest) error {
 	err := s.pages.Scan(objectPrefix, func(key, value []byte) error {
 		k := engine.ObjectKey{Kind: engine.ObjectKind(key[1]), ID: binary.BigEndian.Uint32(key[2:])}
 		if len(value) < 8 {
-			return fmt.Errorf("object %v is cut short: restore the data directory from a backup", k)
+			return fmt.Errorf("object %v is cut short", k)
 		}
-		index := binary.LittleEndian.Uint64(value)
+		index := objectIndex(value)
 		s.durable = max(s.durable, index)
 		want, known := m.objects[k]
 		if known {
@@ -188,16 +199,20 @@ func (s *Store) loadObjects(m *manifest) error {
 		if err := checkMark(want, pageMark{index, crc32.Checksum(value, castagnoli)}); err != nil || !known {
 			return fmt.Errorf("object %v: %w", k, cmp.Or(err, errNotInManifest))
 		}
-		s.Core.LoadObject(k, index, append([]byte(nil), value[8:]...))
+		data, err := objectData(value)
+		if err != nil {
+			return fmt.Errorf("object %v: %w", k, err)
+		}
+		s.Core.LoadObject(k, index, data)
 		return nil
 	})
 	if err == nil && found != len(m.objects) {
-		err = fmt.Errorf("%d of %d catalog objects of the manifest are there: restore the data directory from a backup", found, len(m.objects))
+		err = fmt.Errorf("%d of %d catalog objects of the manifest are there", found, len(m.objects))
 	}
 	return err
 }
 
-var errNotInManifest = errors.New("the checkpoint did not write it: damaged; restore the data directory from a backup")
+var errNotInManifest = errors.New("the checkpoint did not write it: damaged")
 
 // checkObjects makes sure that the journal brought what loadObjects left to it.
 func (s *Store) checkObjects() error {

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"bytes"
 	"crypto/ed25519"
 	"errors"
 	"io"
@@ -23,11 +24,17 @@ type bed struct {
 	t    *testing.T
 	path string
 	dir  *Dir
+	// segment is the size of the journal's segments.
+	segment int64
 	*Store
 }
 
 func newBed(t *testing.T) *bed {
-	b := &bed{t: t, path: filepath.Join(t.TempDir(), "data")}
+	return newBedWith(t, 1<<20)
+}
+
+func newBedWith(t *testing.T, segment int64) *bed {
+	b := &bed{t: t, path: filepath.Join(t.TempDir(), "data"), segment: segment}
 	b.open()
 	t.Cleanup(func() {
 		if b.Store != nil {
@@ -45,7 +52,7 @@ func (b *bed) tryOpen() (err error) {
 	if err == nil {
 		b.Store, err = b.dir.Open(Options{
 			Core: engine.Config{Server: identity.Public, Trusted: &license.KeyRing{}, TokenKey: identity.TokenKey},
-			Log:  quiet(), SegmentBytes: 1 << 20,
+			Log:  quiet(), SegmentBytes: b.segment,
 		})
 	}
 	if err != nil {
@@ -168,7 +175,7 @@ func TestNewerFormatIsRefused(t *testing.T) {
 	}
 }
 
-// TestDamagedManifest flips every byte of a manifest: never is a wrong state served.
+// TestDamagedManifest flips every bit of a manifest and cuts it at every byte.
 func TestDamagedManifest(t *testing.T) {
 	b := newBed(t)
 	b.put(kind, 1, "one")
@@ -179,12 +186,13 @@ func TestDamagedManifest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range good {
-		bad := append([]byte(nil), good...)
-		bad[i] ^= 0x40
+	bad := bytes.Clone(good)
+	everyBit(bad, 1, func(bit int) {
 		if err := new(manifest).decode(bad); err == nil {
-			t.Errorf("byte %d flipped and the manifest reads", i)
+			t.Errorf("bit %d flipped and the manifest reads", bit)
 		}
+	})
+	for i := range good {
 		if err := new(manifest).decode(good[:i]); err == nil {
 			t.Errorf("cut to %d bytes and the manifest reads", i)
 		}

@@ -52,6 +52,9 @@ func Verify(path string, opt Options) (f Found, err error) {
 		return f, err
 	}
 	opt.Core.Alloc, opt.Core.Server, opt.Core.TokenKey = pageMemory, identity.Public, identity.TokenKey
+	if err := checkTables(d.file("state")); err != nil {
+		return f, err
+	}
 	copied, err := os.MkdirTemp("", "muster-verify-")
 	if err != nil {
 		return f, err
@@ -62,7 +65,7 @@ func Verify(path string, opt Options) (f Found, err error) {
 	}
 	pages, err := openBadger(copied, opt.Log)
 	if err != nil {
-		return f, err
+		return f, fmt.Errorf("copy of %s: %w", d.file("state"), err)
 	}
 	defer func() { err = errors.Join(err, pages.Close()) }()
 	s := &Store{Core: engine.New(opt.Core), pages: pages}
@@ -79,7 +82,7 @@ func (s *Store) verify(dir, log journal.Disk, f *Found) error {
 	for _, marks := range m.pages {
 		f.Pages += len(marks)
 	}
-	broken := errors.Join(s.loadPages(m), s.loadObjects(m))
+	broken := s.load(m, dir)
 	var walked error
 	f.Journal, walked = journal.Verify(journal.Options{Disk: log}, func(e journal.Entry) error {
 		if broken != nil || e.Index <= m.begin {

@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -13,15 +15,22 @@ import (
 	"muster/bench"
 )
 
-// traced has strace run a server, with a fault injected; it skips where strace
-// can't trace.
-func traced(t *testing.T, inject string) bench.ServerOptions {
+// traced has strace run a server, with a fault injected into a system call, of one
+// file of the data directory if one is named; it skips where strace can't trace.
+func traced(t *testing.T, inject, file string) bench.ServerOptions {
 	t.Helper()
 	if err := exec.Command("strace", "-o", os.DevNull, "true").Run(); err != nil {
 		t.Skipf("strace (the Debian package) can't trace here: %v", err)
 	}
+	call, _, _ := strings.Cut(inject, ":")
 	o := crashServer(t, t.TempDir())
-	o.Under = []string{"strace", "-f", "--seccomp-bpf", "-o", os.DevNull, "-e", "trace=fdatasync", "-e", "inject=" + inject}
+	// -D: the server is the child that is stopped, and strace is not.
+	o.Under = []string{"strace", "-D", "-f", "-o", os.DevNull, "-e", "trace=" + call, "-e", "inject=" + inject}
+	if file == "" {
+		o.Under = append(o.Under, "--seccomp-bpf")
+	} else {
+		o.Under = append(o.Under, "-P", filepath.Join(o.Dir, "data", file))
+	}
 	return o
 }
 
@@ -29,7 +38,7 @@ func traced(t *testing.T, inject string) bench.ServerOptions {
 // does not wait: what comes is answered in fewer, larger batches, counted once,
 // and does not pile up in memory.
 func TestSlowDisk(t *testing.T) {
-	o := traced(t, "fdatasync:delay_enter=200000")
+	o := traced(t, "fdatasync:delay_enter=200000", "")
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	server, err := bench.StartServer(ctx, o)
@@ -77,7 +86,7 @@ func TestSlowDisk(t *testing.T) {
 // wait; nobody is told to come back, which would cost as much as an answer, and
 // devices that do come back are then all that it has time for.
 func TestOverload(t *testing.T) {
-	o := traced(t, "fdatasync:delay_enter=50000")
+	o := traced(t, "fdatasync:delay_enter=50000", "")
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	server, err := bench.StartServer(ctx, o)
@@ -108,51 +117,115 @@ func TestOverload(t *testing.T) {
 	}
 }
 
-// TestFailedSync has the kernel fail the journal's syncs of a real server under
-// load, by strace: the server says so and ends, with an exit
-// status, and acknowledges nothing more.
-func TestFailedSync(t *testing.T) {
-	o := traced(t, "fdatasync:error=EIO:when=40+") // calls are counted by thread
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
-	var stderr bytes.Buffer
-	o.Stderr = &stderr
-	server, err := bench.StartServer(ctx, o)
-	if err != nil {
-		t.Fatalf("%v\n%s", err, &stderr)
+// TestFailedJournal has the kernel fail the journal's writes or syncs of a real
+// server under load, by strace: the server says so and ends, with an exit status,
+// and acknowledges nothing more.
+func TestFailedJournal(t *testing.T) {
+	for name, inject := range map[string]string{ // calls are counted by thread
+		"sync":               "fdatasync:error=EIO:when=40+",
+		"write":              "pwrite64:error=EIO:when=40+",
+		"write without room": "pwrite64:error=ENOSPC:when=40+",
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := failing(t, inject, filepath.Join("journal", "0000000000000001.log"))
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			defer cancel()
+			if err := f.fleet.Run(ctx); err == nil {
+				t.Fatal("the fleet did not notice that the server ended")
+			}
+			f.mustEnd("journal", "what it has not acknowledged may be lost, nothing that it has")
+		})
 	}
-	defer func() { server.Kill() }()
-	fleet, err := bench.NewFleet(ctx, server.Key, crashLoad())
-	if err != nil {
+}
+
+// TestFailedCheckpoint has the kernel fail what writes the last checkpoint of a
+// real server: it says so and ends, with an exit status, and the next start has
+// all from the checkpoint before and the journal.
+func TestFailedCheckpoint(t *testing.T) {
+	for name, fault := range map[string][2]string{
+		"sync of pages":      {"msync:error=EIO", ""},
+		"write of manifest":  {"pwrite64:error=ENOSPC", "manifest.new"},
+		"sync of manifest":   {"fdatasync:error=EIO", "manifest.new"},
+		"rename of manifest": {"renameat:error=EIO", "manifest.new"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := failing(t, fault[0], fault[1])
+			load, stop := context.WithTimeout(t.Context(), time.Second)
+			defer stop()
+			if err := f.fleet.Run(load); err != nil {
+				t.Fatal(err)
+			}
+			if err := f.server.Stop(20 * time.Second); f.server.Err() != err {
+				t.Error(err) // it had to be killed
+			}
+			f.mustEnd("checkpoint", "nothing is lost, the journal has it")
+		})
+	}
+}
+
+// faulted is a server with a fault, and a fleet that is connected to it.
+type faulted struct {
+	t      *testing.T
+	o      bench.ServerOptions // without the fault
+	inject string
+	server *bench.Server
+	fleet  *bench.Fleet
+	stderr bytes.Buffer
+}
+
+// failing starts a server that has served before, with a fault.
+func failing(t *testing.T, inject, file string) *faulted {
+	t.Helper()
+	f := &faulted{t: t, o: traced(t, inject, file), inject: inject}
+	with := f.o
+	with.Stderr, f.o.Under = &f.stderr, nil
+	var err error
+	if f.server, err = bench.StartServer(t.Context(), f.o); err != nil {
 		t.Fatal(err)
 	}
-	defer fleet.Close()
-	err = fleet.CheckIn(ctx)
-	if err == nil {
-		err = fleet.Run(ctx)
+	t.Cleanup(func() { f.server.Kill() })
+	if f.fleet, err = bench.NewFleet(t.Context(), f.server.Key, crashLoad()); err != nil {
+		t.Fatal(err)
 	}
-	if err == nil {
-		t.Fatal("the fleet did not notice that the server ended")
+	t.Cleanup(func() { f.fleet.Close() })
+	if err := f.fleet.CheckIn(t.Context()); err != nil {
+		t.Fatal(err)
 	}
-	select {
-	case <-server.Ended():
-	case <-ctx.Done():
-		t.Fatal("the server goes on")
+	if err := f.server.Stop(20 * time.Second); err != nil {
+		t.Fatal(err)
 	}
-	if server.Err() == nil {
-		t.Error("the server ended with exit status 0")
+	if err := f.server.Restart(with); err != nil {
+		t.Fatalf("%v\n%s", err, &f.stderr)
 	}
-	for _, want := range []string{"journal", syscall.EIO.Error(), "what it has not acknowledged may be lost, nothing that it has"} {
-		if !strings.Contains(stderr.String(), want) {
-			t.Errorf("the server does not say %q:\n%s", want, &stderr)
+	if err := f.fleet.Reconnect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// mustEnd waits for the server's end, wants it to have said why, and compares what
+// it counts when it is started again with what was acknowledged.
+func (f *faulted) mustEnd(words ...string) {
+	f.t.Helper()
+	<-f.server.Ended()
+	var exit *exec.ExitError
+	if !errors.As(f.server.Err(), &exit) || exit.ExitCode() != exitBroken {
+		f.t.Errorf("the server ended with %v", f.server.Err())
+	}
+	fault := syscall.EIO
+	if strings.Contains(f.inject, "ENOSPC") {
+		fault = syscall.ENOSPC
+	}
+	for _, want := range append(words, fault.Error()) {
+		if !strings.Contains(f.stderr.String(), want) {
+			f.t.Errorf("the server does not say %q:\n%s", want, &f.stderr)
 		}
 	}
-	o.Under, o.Stderr = nil, os.Stderr
-	if err := server.Restart(o); err != nil {
-		t.Fatal(err)
+	if err := f.server.Restart(f.o); err != nil {
+		f.t.Fatal(err)
 	}
-	told, counted, _ := sums(t, fleet, server)
-	if open := uint64(fleet.Outstanding()); counted < told || counted > told+open {
-		t.Errorf("%d scans counted, %d were acknowledged and %d requests are open", counted, told, open)
+	told, counted, _ := sums(f.t, f.fleet, f.server)
+	if open := uint64(f.fleet.Outstanding()); counted < told || counted > told+open || told == 0 {
+		f.t.Errorf("%d scans counted, %d were acknowledged and %d requests are open", counted, told, open)
 	}
 }

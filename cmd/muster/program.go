@@ -178,11 +178,14 @@ func (p *program) Close() error {
 	p.stopDisk()
 	p.front.Quiesce()
 	err := within(p.closeAdmin)
-	err = errors.Join(err, p.decider.Stop())
-	err = errors.Join(err, within(func(ctx context.Context) error {
+	stopped := p.decider.Stop()
+	err = errors.Join(err, stopped, within(func(ctx context.Context) error {
 		p.front.Flush(ctx)
 		return p.front.Stop(ctx)
 	}))
+	if stopped != nil { // the disk can't be relied on: no seal, and Badger's own close would wait for it for ever
+		return codedError{errors.Join(err, p.dir.Close()), exitBroken}
+	}
 	return errors.Join(err, p.store.Close(), p.dir.Close())
 }
 
