@@ -101,9 +101,7 @@ func itemNamed(catalog *engine.Catalog, name, field string) (*engine.Item, error
 	if item, ok := catalog.ItemByName(strings.TrimSpace(name)); ok {
 		return item, nil
 	}
-	p := refusal(http.StatusUnprocessableEntity, "unknown-item", "no item %q: an item is named LicenseId/ItemId, see the list of items", name)
-	p.Field = field
-	return nil, p
+	return nil, refusedField(http.StatusUnprocessableEntity, "unknown-item", field, "no item %q: an item is named LicenseId/ItemId, see the list of items", name)
 }
 
 func itemView(catalog *engine.Catalog, i *engine.Item, now int64) Item {

@@ -179,9 +179,7 @@ func organizationFor(catalog *engine.Catalog, given string) (string, error) {
 		}
 	}
 	invalid := func(format string, args ...any) (string, error) {
-		p := refusal(http.StatusUnprocessableEntity, "invalid", format, args...)
-		p.Field = "organizationId"
-		return "", p
+		return "", refusedField(http.StatusUnprocessableEntity, "invalid", "organizationId", format, args...)
 	}
 	switch {
 	case len(here) == 0:
@@ -235,9 +233,7 @@ func (a *Admin) editProject(w http.ResponseWriter, r *http.Request) error {
 // check refuses a change whose parts do not go together.
 func (in *ProjectChange) check() error {
 	invalid := func(field, format string, args ...any) error {
-		p := refusal(http.StatusUnprocessableEntity, "invalid", format, args...)
-		p.Field = field
-		return p
+		return refusedField(http.StatusUnprocessableEntity, "invalid", field, format, args...)
 	}
 	switch {
 	case *in == ProjectChange{}:
