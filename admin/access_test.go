@@ -2,6 +2,7 @@ package admin
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 )
@@ -237,6 +238,43 @@ func TestHost(t *testing.T) {
 	r.Host = "evil.example"
 	if p := b.problem(r); p.Kind() != "unknown-host" {
 		t.Errorf("problem %+v", p)
+	}
+}
+
+// People who come by a name that is not ours, or from another site, read what to
+// do; programs get the problem.
+func TestWallPage(t *testing.T) {
+	b := newBed(t)
+	for _, c := range []struct {
+		host, origin string
+		status       int
+		texts        []string
+	}{
+		{"evil.example:48080", "", 421, []string{"<h1>Unknown host</h1>", "is not known as &#34;evil.example&#34;", "--admin-host evil.example</p>"}},
+		{"<script>alert(1)</script>", "", 421, []string{"&lt;script&gt;"}},
+		{"10.0.0.5", "https://evil.example", 403, []string{"<h1>Cross origin</h1>", "may not change anything here", "behind a proxy"}},
+	} {
+		r := request("", "POST", "/login", noBody)
+		r.Host = c.host
+		r.Header.Set("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8")
+		if c.origin != "" {
+			r.Header.Set("Origin", c.origin)
+		}
+		w := httptest.NewRecorder()
+		b.handler.ServeHTTP(w, r)
+		page := w.Body.String()
+		if w.Code != c.status || w.Header().Get("Content-Type") != "text/html; charset=utf-8" || strings.Contains(page, "<script") || w.Header().Get("Content-Security-Policy") == "" {
+			t.Errorf("Host %q: %d %v %s", c.host, w.Code, w.Header(), page)
+		}
+		for _, text := range c.texts {
+			if !strings.Contains(page, text) {
+				t.Errorf("Host %q: %q is missing in %s", c.host, text, page)
+			}
+		}
+		r.Header.Set("Accept", "*/*")
+		if p := b.problem(r); p.Status != c.status {
+			t.Errorf("Host %q, to a program: %+v", c.host, p)
+		}
 	}
 }
 

@@ -102,9 +102,7 @@ func (a *Admin) setAccount(w http.ResponseWriter, r *http.Request) error {
 	}
 	name := r.PathValue("name")
 	if !accountName.MatchString(name) {
-		p := refusal(http.StatusUnprocessableEntity, "invalid", "account name %q: expected 1 to 63 of a to z, 0 to 9, point, hyphen and underline", name)
-		p.Field = "name"
-		return p
+		return refusedField(http.StatusUnprocessableEntity, "invalid", "name", "account name %q: expected 1 to 63 of a to z, 0 to 9, point, hyphen and underline", name)
 	}
 	after, made, err := a.putAccount(r, name, in)
 	if err != nil {
@@ -129,9 +127,7 @@ func (a *Admin) putAccount(r *http.Request, name string, in AccountChange) (afte
 		}
 	}
 	if _, known := roleScopes[in.Role]; in.Role != "" && !known {
-		p := refusal(http.StatusUnprocessableEntity, "invalid", "role %q: expected admin or viewer", in.Role)
-		p.Field = "role"
-		return after, false, p
+		return after, false, refusedField(http.StatusUnprocessableEntity, "invalid", "role", "role %q: expected admin or viewer", in.Role)
 	}
 	err = a.accounts.edit(r.Context(), a, func(c *engine.Core, before []record[accountObject]) error {
 		old := findAccount(before, name)
@@ -169,9 +165,7 @@ func (in *AccountChange) apply(old *record[accountObject], name, hash string, no
 	case old != nil:
 		o = *old
 	case hash == "":
-		p := refusal(http.StatusUnprocessableEntity, "invalid", "account %q is new; give it a password", name)
-		p.Field = "password"
-		return o, p
+		return o, refusedField(http.StatusUnprocessableEntity, "invalid", "password", "account %q is new; give it a password", name)
 	case accounts >= accountsMax:
 		return o, refusal(http.StatusConflict, "too-many-accounts", "there are %d accounts, which is the limit; remove one that is not needed", accountsMax)
 	default:

@@ -75,7 +75,7 @@ func (a *Admin) setAddresses(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if in.Addresses == nil {
-		return refusal(http.StatusUnprocessableEntity, "invalid", "addresses: give a list, such as [\"tcp://licenses.example.com:4808\"]; an empty one goes back to the default")
+		return refusedField(http.StatusUnprocessableEntity, "invalid", "addresses", "addresses: give a list, such as [\"tcp://licenses.example.com:4808\"]; an empty one goes back to the default")
 	}
 	if err := checkAddresses(in.Addresses); err != nil {
 		return err
@@ -110,9 +110,7 @@ func keysChanged(which string) string {
 
 func checkAddresses(addresses []string) error {
 	invalid := func(format string, args ...any) error {
-		p := refusal(http.StatusUnprocessableEntity, "invalid-address", format, args...)
-		p.Field = "addresses"
-		return p
+		return refusedField(http.StatusUnprocessableEntity, "invalid-address", "addresses", format, args...)
 	}
 	if len(addresses) > license.AddressesMax {
 		return invalid("%d addresses: a license key has room for %d", len(addresses), license.AddressesMax)

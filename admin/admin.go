@@ -170,7 +170,7 @@ func (a *Admin) enter(rt route, w http.ResponseWriter, r *http.Request) (caller,
 	}
 	for name := range r.URL.Query() {
 		if !slices.Contains(rt.query, name) {
-			return who, refusal(http.StatusBadRequest, "unknown-parameter", "%s has no parameter %q; %s", rt.path, name, known(rt.query))
+			return who, refusedField(http.StatusBadRequest, "unknown-parameter", name, "%s has no parameter %q; %s", rt.path, name, known(rt.query))
 		}
 	}
 	return who, nil

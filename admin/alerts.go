@@ -321,9 +321,7 @@ func (a *Admin) setAlertPortal(w http.ResponseWriter, r *http.Request) error {
 	}
 	u, err := url.Parse(in.URL)
 	if in.URL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "" || len(in.URL) > 500 || strings.ContainsFunc(in.URL, unicode.IsControl)) {
-		p := refusal(http.StatusUnprocessableEntity, "invalid", "url %q: expected the address of the portal, such as https://licenses.example.com/; \"\" for %s", in.URL, a.URL)
-		p.Field = "url"
-		return p
+		return refusedField(http.StatusUnprocessableEntity, "invalid", "url", "url %q: expected the address of the portal, such as https://licenses.example.com/; \"\" for %s", in.URL, a.URL)
 	}
 	s, err := a.editAlerts(r, "alerts.portal", func(s *alertSettings, _ int64) error { s.Portal = in.URL; return nil })
 	if err != nil {

@@ -316,13 +316,13 @@ func pageOf(r *http.Request, usual, most uint64) (before, limit uint64, err erro
 		}
 		n, parseErr := strconv.ParseUint(text, 10, 63)
 		if parseErr != nil || n == 0 {
-			err = refusal(http.StatusBadRequest, "bad-parameter", "%s=%q: expected a whole number above 0", name, text)
+			err = refusedField(http.StatusBadRequest, "bad-parameter", name, "%s=%q: expected a whole number above 0", name, text)
 		}
 		return n
 	}
 	before, limit = number("before", 0), number("limit", usual)
 	if err == nil && limit > most {
-		err = refusal(http.StatusBadRequest, "bad-parameter", "limit=%d: at most %d are answered at once", limit, most)
+		err = refusedField(http.StatusBadRequest, "bad-parameter", "limit", "limit=%d: at most %d are answered at once", limit, most)
 	}
 	return before, limit, err
 }

@@ -49,9 +49,7 @@ func jsonProblem(err error) error {
 		return p
 	}
 	if field, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
-		p := refusal(http.StatusBadRequest, "unknown-field", "this request has no field %s; check its spelling", field)
-		p.Field = strings.Trim(field, `"`)
-		return p
+		return refusedField(http.StatusBadRequest, "unknown-field", strings.Trim(field, `"`), "this request has no field %s; check its spelling", field)
 	}
 	return badJSON("%s", strings.TrimPrefix(err.Error(), "json: "))
 }

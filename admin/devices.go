@@ -134,9 +134,7 @@ func (a *Admin) answerDevice(w http.ResponseWriter, r *http.Request, what string
 func clientUUID(r *http.Request) (license.UUID, error) {
 	uuid, err := license.ParseUUID(r.PathValue("uuid"))
 	if err != nil {
-		p := refusal(http.StatusUnprocessableEntity, "invalid", "client UUID %v", err)
-		p.Field = "uuid"
-		return uuid, p
+		return uuid, refusedField(http.StatusUnprocessableEntity, "invalid", "uuid", "client UUID %v", err)
 	}
 	return uuid, nil
 }

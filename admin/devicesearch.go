@@ -35,13 +35,11 @@ func (a *Admin) findDevices(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	from := uint64(0)
-	if text := r.URL.Query().Get("after"); text != "" {
-		if from, err = strconv.ParseUint(text, 10, 32); err != nil {
-			return badParameter("after", text, "the \"next\" of a page before")
-		}
+	after, err := cursorOf(r)
+	if err != nil {
+		return err
 	}
-	answer := DevicePage{Devices: []Device{}, Next: uint32(from)}
+	answer := DevicePage{Devices: []Device{}, Next: after}
 	for first := true; first || answer.Next != 0 && uint64(len(answer.Devices)) < limit; first = false {
 		err := a.edit(r.Context(), func(c *engine.Core) error {
 			var found []engine.DeviceView

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"html/template"
 	"net"
 	"net/http"
 	"net/netip"
@@ -12,13 +13,36 @@ import (
 // they stand before the API.
 func (a *Admin) Guarded(next http.Handler) http.Handler {
 	origins := http.NewCrossOriginProtection()
-	origins.SetDenyHandler(a.serve(route{handle: refuseOrigin}))
+	origins.SetDenyHandler(a.wall(func(r *http.Request) *Problem {
+		return refusal(http.StatusForbidden, "cross-origin", "a web page of %q may not change anything here; behind a proxy, let it pass on the Host header as it came", r.Header.Get("Origin"))
+	}))
 	return secured(a.hostChecked(origins.Handler(next)))
 }
 
-func refuseOrigin(_ http.ResponseWriter, r *http.Request) error {
-	return refusal(http.StatusForbidden, "cross-origin", "a web page of %q may not change anything here", r.Header.Get("Origin"))
+// wall refuses every request: for programs with a problem document, for people
+// with a page that needs nothing else of this server.
+func (a *Admin) wall(refuse func(*http.Request) *Problem) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p := refuse(r)
+		if !strings.Contains(r.Header.Get("Accept"), "text/html") {
+			a.writeProblem(w, r, p)
+			return
+		}
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		w.WriteHeader(p.Status)
+		_ = wallPage.Execute(w, p)
+	})
 }
+
+var wallPage = template.Must(template.New("wall").Parse(`<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>{{.Title}} · muster</title></head>
+<body>
+<h1>{{.Title}}</h1>
+<p>{{.Detail}}</p>
+</body>
+</html>
+`))
 
 // secured sets the headers that keep answers out of caches, frames and scripts.
 func secured(next http.Handler) http.Handler {
@@ -38,12 +62,12 @@ func secured(next http.Handler) http.Handler {
 // whose name was made to point here (DNS rebinding) shares its origin with this
 // API, and the Host header is what gives it away; an IP address cannot be rebound.
 func (a *Admin) hostChecked(next http.Handler) http.Handler {
-	refuse := a.serve(route{handle: func(_ http.ResponseWriter, r *http.Request) error {
-		return refusal(http.StatusMisdirectedRequest, "unknown-host", "this server is not known as %q; use its IP address, or add the name to the hosts of the admin API", r.Host)
-	}})
+	refuse := a.wall(func(r *http.Request) *Problem {
+		return refusal(http.StatusMisdirectedRequest, "unknown-host", "this server is not known as %q; open it by its IP address, or let its operator allow the name: muster serve --admin-host %s", hostOf(r.Host), hostOf(r.Host))
+	})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !a.knownHost(r.Host) {
-			refuse(w, r)
+			refuse.ServeHTTP(w, r)
 			return
 		}
 		next.ServeHTTP(w, r)

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -258,6 +259,9 @@ func (b *bed) problem(r *http.Request) Problem {
 	return p
 }
 
+// ofField are the kinds of problems that are about a field of the request.
+var ofField = []string{"invalid", "invalid-address", "unknown-item", "weak-password", "bad-parameter", "unknown-parameter", "unknown-field"}
+
 // refused sends a request that must be refused with a status and a kind, and
 // must change nothing.
 func (b *bed) refused(token, method, target string, in body, status int, kind string) Problem {
@@ -266,6 +270,9 @@ func (b *bed) refused(token, method, target string, in body, status int, kind st
 	p := b.problem(request(token, method, target, in))
 	if p.Status != status || p.Kind() != kind {
 		b.t.Errorf("%s %s: %d %s %q, want %d %s", method, target, p.Status, p.Kind(), p.Detail, status, kind)
+	}
+	if p.Field == "" && slices.Contains(ofField, kind) && !strings.Contains(p.Detail, "changes nothing") {
+		b.t.Errorf("%s %s: %q names no field", method, target, p.Detail)
 	}
 	if b.done != before {
 		b.t.Errorf("%s %s: refused, but something was written", method, target)

@@ -10,7 +10,7 @@ import (
 
 func (a *Admin) itemRoutes() []route {
 	return []route{
-		{method: "GET", path: "/api/v1/items", scope: ScopeRead, handle: a.listItems,
+		{method: "GET", path: "/api/v1/items", scope: ScopeRead, query: []string{"after", "limit"}, handle: a.listItems,
 			doc: doc{"List the license items", nil, ItemList{}, []int{200}}},
 		{method: "GET", path: "/api/v1/items/{licenseId}/{itemId}", scope: ScopeRead, handle: a.showItem,
 			doc: doc{"Show a license item", nil, Item{}, []int{200}}},
@@ -64,21 +64,24 @@ type Usage struct {
 	Limit          uint64 `json:"limit"`   // quota with tolerance: from there on devices get 120 [SCAN-2], [DEV-3]
 }
 
-// ItemList is the answer to GET items.
+// ItemList is the answer to GET items, in the order in which they first came.
 type ItemList struct {
 	Items []Item `json:"items"`
+	Next  uint32 `json:"next,omitempty"` // give it as "after" for more
 }
 
-func (a *Admin) listItems(w http.ResponseWriter, _ *http.Request) error {
+func (a *Admin) listItems(w http.ResponseWriter, r *http.Request) error {
 	catalog, err := a.catalog()
 	if err != nil {
 		return err
 	}
-	answer := ItemList{Items: []Item{}}
-	for _, item := range catalog.Items {
-		if item != nil {
-			answer.Items = append(answer.Items, itemView(catalog, item, a.now()))
-		}
+	page, next, err := listPage(r, catalog.Items)
+	if err != nil {
+		return err
+	}
+	answer := ItemList{Items: []Item{}, Next: next}
+	for _, item := range page {
+		answer.Items = append(answer.Items, itemView(catalog, item, a.now()))
 	}
 	return writeJSON(w, http.StatusOK, answer)
 }
@@ -101,9 +104,7 @@ func itemNamed(catalog *engine.Catalog, name, field string) (*engine.Item, error
 	if item, ok := catalog.ItemByName(strings.TrimSpace(name)); ok {
 		return item, nil
 	}
-	p := refusal(http.StatusUnprocessableEntity, "unknown-item", "no item %q: an item is named LicenseId/ItemId, see the list of items", name)
-	p.Field = field
-	return nil, p
+	return nil, refusedField(http.StatusUnprocessableEntity, "unknown-item", field, "no item %q: an item is named LicenseId/ItemId, see the list of items", name)
 }
 
 func itemView(catalog *engine.Catalog, i *engine.Item, now int64) Item {

@@ -184,13 +184,13 @@ func importTarget(r *http.Request) (engine.ImportTarget, error) {
 	project, name := q.Get("project"), q.Get("name")
 	switch {
 	case project == "new" && name == "":
-		return engine.ImportTarget{}, refusal(http.StatusBadRequest, "bad-parameter", "project=new needs the new project's name; add name=…")
+		return engine.ImportTarget{}, refusedField(http.StatusBadRequest, "bad-parameter", "name", "project=new needs the new project's name; add name=…")
 	case project == "new":
 		return engine.ImportTarget{NewProject: name}, nil
 	case q.Has("name"):
-		return engine.ImportTarget{}, refusal(http.StatusBadRequest, "bad-parameter", "name is the name of a new project; add project=new, or leave name out")
+		return engine.ImportTarget{}, refusedField(http.StatusBadRequest, "bad-parameter", "name", "name is the name of a new project; add project=new, or leave name out")
 	case q.Has("project") && project == "":
-		return engine.ImportTarget{}, refusal(http.StatusBadRequest, "bad-parameter", "project is empty; give a project's id, or new, or leave it out")
+		return engine.ImportTarget{}, refusedField(http.StatusBadRequest, "bad-parameter", "project", "project is empty; give a project's id, or new, or leave it out")
 	}
 	return engine.ImportTarget{Project: project}, nil
 }
@@ -214,11 +214,11 @@ func licenseText(r *http.Request) ([]byte, error) {
 		case errors.Is(err, io.EOF) && parts == 1:
 			return text, nil
 		case errors.Is(err, io.EOF):
-			return nil, refusal(http.StatusBadRequest, "bad-form", "the form has no field \"file\"; send the license file in it")
+			return nil, refusedField(http.StatusBadRequest, "bad-form", "file", "the form has no field \"file\"; send the license file in it")
 		case err != nil:
 			return nil, badForm(err)
 		case part.FormName() != "file" || parts > 0:
-			return nil, refusal(http.StatusBadRequest, "bad-form", "the form has a field %q too much; it takes one field \"file\"", part.FormName())
+			return nil, refusedField(http.StatusBadRequest, "bad-form", "file", "the form has a field %q too much; it takes one field \"file\"", part.FormName())
 		}
 		if text, err = io.ReadAll(io.LimitReader(part, fileMax+1)); err != nil {
 			return nil, badForm(err)

@@ -31,9 +31,7 @@ func checkPassword(password, field string) error {
 	if n := utf8.RuneCountInString(password); n >= passwordMin && n <= passwordMax {
 		return nil
 	}
-	p := refusal(http.StatusUnprocessableEntity, "weak-password", "a password has %d to %d characters; a few unrelated words make a good one", passwordMin, passwordMax)
-	p.Field = field
-	return p
+	return refusedField(http.StatusUnprocessableEntity, "weak-password", field, "a password has %d to %d characters; a few unrelated words make a good one", passwordMin, passwordMax)
 }
 
 // hashPassword hashes with a fresh salt. It takes tens of milliseconds and

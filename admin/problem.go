@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -23,10 +24,11 @@ type Problem struct {
 	Title  string `json:"title"`
 	Status int    `json:"status"`
 	Detail string `json:"detail"` // what happened and what to do next
-	// Where in a license file, vendor key or license key it is [FILE-1].
+	// Where in a license file, vendor key or license key it is [FILE-1], or which
+	// field or parameter of the request it is about.
 	Line  int    `json:"line,omitempty"`
 	Item  string `json:"item,omitempty"`
-	Field string `json:"field,omitempty"`
+	Field string `json:"field,omitempty"` // of an object in the request: outer.inner
 }
 
 // Kind is the problem's type without the prefix.
@@ -40,6 +42,13 @@ func refusal(status int, kind, format string, args ...any) *Problem {
 	return &Problem{Type: ProblemPrefix + kind, Title: titleOf(kind), Status: status, Detail: fmt.Sprintf(format, args...)}
 }
 
+// refusedField is refusal of what stands in a field or parameter of the request.
+func refusedField(status int, kind, field, format string, args ...any) *Problem {
+	p := refusal(status, kind, format, args...)
+	p.Field = field
+	return p
+}
+
 func titleOf(kind string) string {
 	words := strings.ReplaceAll(kind, "-", " ")
 	return strings.ToUpper(words[:1]) + words[1:]
@@ -49,12 +58,14 @@ func notReady() *Problem {
 	return refusal(http.StatusServiceUnavailable, "not-ready", "the server recovers its state and is not ready yet; try again in a moment")
 }
 
-// editKinds maps the engine's errors [IMP-1], [PRJ-1].
-var editKinds = []struct {
+type editKind struct {
 	err    error
 	status int
 	kind   string
-}{
+}
+
+// editKinds maps the engine's errors [IMP-1], [PRJ-1].
+var editKinds = []editKind{
 	{engine.ErrNotFound, http.StatusNotFound, "not-found"},
 	{engine.ErrConflict, http.StatusConflict, "conflict"},
 	{engine.ErrInvalid, http.StatusUnprocessableEntity, "invalid"},
@@ -66,6 +77,7 @@ func problemOf(err error) (p *Problem, ok bool) {
 	var tooLarge *http.MaxBytesError
 	var fault *license.Error
 	var setting *alerts.Fault
+	var edit *engine.EditError
 	switch {
 	case errors.As(err, &p):
 		return p, true
@@ -74,20 +86,22 @@ func problemOf(err error) (p *Problem, ok bool) {
 	case errors.As(err, &fault):
 		return problemOfLicense(err, fault), true
 	case errors.As(err, &setting):
-		p := refusal(http.StatusUnprocessableEntity, "invalid", "%s", setting.Error())
-		p.Field = setting.Field
-		return p, true
+		return refusedField(http.StatusUnprocessableEntity, "invalid", setting.Field, "%s", setting.Error()), true
+	case errors.As(err, &edit):
+		return problemOfEdit(edit), true
 	case errors.Is(err, ErrUnavailable):
 		return refusal(http.StatusServiceUnavailable, "not-ready", "the server is starting or stopping; try again in a moment"), true
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return refusal(http.StatusServiceUnavailable, "canceled", "the request ended before it was decided; look whether it took effect, and send it again if not"), true
 	}
-	for _, e := range editKinds {
-		if errors.Is(err, e.err) {
-			return refusal(e.status, e.kind, "%s", withoutKind(err)), true
-		}
-	}
 	return refusal(http.StatusInternalServerError, "internal", "the server failed at this request; its log says why"), false
+}
+
+func problemOfEdit(edit *engine.EditError) *Problem {
+	i := slices.IndexFunc(editKinds, func(k editKind) bool { return k.err == edit.Kind })
+	p := refusedField(editKinds[i].status, editKinds[i].kind, edit.Field, "%s", edit.Text)
+	p.Item = edit.Item
+	return p
 }
 
 func problemOfLicense(err error, fault *license.Error) *Problem {
@@ -95,18 +109,9 @@ func problemOfLicense(err error, fault *license.Error) *Problem {
 	if fault.Kind == license.TooLarge {
 		status = http.StatusRequestEntityTooLarge
 	}
-	p := refusal(status, fault.Kind.String(), "%s", withoutKind(err))
+	p := refusal(status, fault.Kind.String(), "%s", err)
 	p.Line, p.Item, p.Field = fault.Line, fault.Item, fault.Field
 	return p
-}
-
-// withoutKind is the error's sentence; the status says the kind already.
-func withoutKind(err error) string {
-	text := err.Error()
-	for _, e := range editKinds {
-		text = strings.TrimSuffix(text, " ("+e.err.Error()+")")
-	}
-	return text
 }
 
 // writeProblem answers a failed request. What the caller may not see is logged.

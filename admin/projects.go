@@ -11,7 +11,7 @@ import (
 
 func (a *Admin) projectRoutes() []route {
 	return []route{
-		{method: "GET", path: "/api/v1/projects", scope: ScopeRead, handle: a.listProjects,
+		{method: "GET", path: "/api/v1/projects", scope: ScopeRead, query: []string{"after", "limit"}, handle: a.listProjects,
 			doc: doc{"List the projects", nil, ProjectList{}, []int{200}}},
 		{method: "POST", path: "/api/v1/projects", scope: ScopeWrite, bodyMax: textMax, handle: a.createProject,
 			doc: doc{"Make a project", NewProject{}, Project{}, []int{201}}},
@@ -40,9 +40,10 @@ type Project struct {
 	Warnings         []string   `json:"warnings,omitempty"` // in the answer to a change
 }
 
-// ProjectList is the answer to GET projects.
+// ProjectList is the answer to GET projects, in the order in which they were made.
 type ProjectList struct {
 	Projects []Project `json:"projects"`
+	Next     uint32    `json:"next,omitempty"` // give it as "after" for more
 }
 
 // NewProject is what a project is made of.
@@ -116,11 +117,13 @@ func (a *Admin) listProjects(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	answer := ProjectList{Projects: []Project{}}
-	for _, p := range catalog.Projects {
-		if p != nil {
-			answer.Projects = append(answer.Projects, a.projectView(p, callerOf(r)))
-		}
+	page, next, err := listPage(r, catalog.Projects)
+	if err != nil {
+		return err
+	}
+	answer := ProjectList{Projects: []Project{}, Next: next}
+	for _, p := range page {
+		answer.Projects = append(answer.Projects, a.projectView(p, callerOf(r)))
 	}
 	return writeJSON(w, http.StatusOK, answer)
 }
@@ -179,9 +182,7 @@ func organizationFor(catalog *engine.Catalog, given string) (string, error) {
 		}
 	}
 	invalid := func(format string, args ...any) (string, error) {
-		p := refusal(http.StatusUnprocessableEntity, "invalid", format, args...)
-		p.Field = "organizationId"
-		return "", p
+		return "", refusedField(http.StatusUnprocessableEntity, "invalid", "organizationId", format, args...)
 	}
 	switch {
 	case len(here) == 0:
@@ -235,9 +236,7 @@ func (a *Admin) editProject(w http.ResponseWriter, r *http.Request) error {
 // check refuses a change whose parts do not go together.
 func (in *ProjectChange) check() error {
 	invalid := func(field, format string, args ...any) error {
-		p := refusal(http.StatusUnprocessableEntity, "invalid", format, args...)
-		p.Field = field
-		return p
+		return refusedField(http.StatusUnprocessableEntity, "invalid", field, format, args...)
 	}
 	switch {
 	case *in == ProjectChange{}:

@@ -19,7 +19,9 @@ func TestCreateProject(t *testing.T) { // [PRJ-1]
 	if p.ID != "2001-docks" || p.Name != "Docks" || p.OrganizationID != "2001" || p.Default || len(p.Items) != 0 || !p.Created.Equal(noon) {
 		t.Errorf("project %+v", p)
 	}
-	b.refused(localToken, "POST", projects, jsonBody(`{"name": "Docks", "suffix": "docks"}`), 409, "conflict")
+	if p := b.refused(localToken, "POST", projects, jsonBody(`{"name": "Docks", "suffix": "docks"}`), 409, "conflict"); p.Field != "suffix" {
+		t.Errorf("an id that is taken: field %q", p.Field)
+	}
 	b.refused(localToken, "POST", projects, jsonBody(`{"name": " "}`), 422, "invalid")
 	b.refused(localToken, "POST", projects, jsonBody(`{"name": "Docks", "suffix": "a b"}`), 422, "invalid")
 	b.refused(localToken, "POST", projects, jsonBody(`{"name": "Docks", "organizationId": "4711"}`), 422, "invalid")
@@ -70,24 +72,24 @@ func TestEditProjectRefused(t *testing.T) {
 	project := projects + "/" + b.imported()
 	b.call(localToken, "POST", files, text(b.licenseText("1002", "3001")), created, nil)
 	for _, c := range []struct {
-		in     string
-		status int
-		kind   string
+		in, kind, field string
 	}{
-		{`{}`, 422, "invalid"},
-		{`{"name": ""}`, 422, "invalid"},
-		{`{"default": false}`, 422, "invalid"},
-		{`{"defaultOrder": false}`, 422, "invalid"},
-		{`{"passwordGraceSeconds": 60}`, 422, "invalid"},
-		{`{"password": "p", "passwordGraceSeconds": -1}`, 422, "invalid"},
-		{`{"password": "p", "passwordGraceSeconds": 9223372036854775807}`, 422, "invalid"},
-		{`{"password": "` + strings.Repeat("p", 129) + `"}`, 422, "invalid"},
-		{`{"items": ["1001/none"]}`, 422, "unknown-item"},
-		{`{"items": ["1001/scan", "1001/scan"]}`, 422, "invalid"},
-		{`{"items": ["1002/scan"]}`, 422, "invalid"}, // of another organization
-		{`{"name": "fine", "items": ["1001/none"]}`, 422, "unknown-item"},
+		{`{}`, "invalid", ""},
+		{`{"name": ""}`, "invalid", "name"},
+		{`{"default": false}`, "invalid", "default"},
+		{`{"defaultOrder": false}`, "invalid", "defaultOrder"},
+		{`{"passwordGraceSeconds": 60}`, "invalid", "passwordGraceSeconds"},
+		{`{"password": "p", "passwordGraceSeconds": -1}`, "invalid", "passwordGraceSeconds"},
+		{`{"password": "p", "passwordGraceSeconds": 9223372036854775807}`, "invalid", "passwordGraceSeconds"},
+		{`{"password": "` + strings.Repeat("p", 129) + `"}`, "invalid", "password"},
+		{`{"items": ["1001/none"]}`, "unknown-item", "items"},
+		{`{"items": ["1001/scan", "1001/scan"]}`, "invalid", "items"},
+		{`{"items": ["1002/scan"]}`, "invalid", "items"}, // of another organization
+		{`{"name": "fine", "items": ["1001/none"]}`, "unknown-item", "items"},
 	} {
-		b.refused(localToken, "PATCH", project, jsonBody("%s", c.in), c.status, c.kind)
+		if p := b.refused(localToken, "PATCH", project, jsonBody("%s", c.in), 422, c.kind); p.Field != c.field {
+			t.Errorf("%s: field %q, want %q", c.in, p.Field, c.field)
+		}
 	}
 	b.refused(localToken, "PATCH", projects+"/2001-0", jsonBody(`{"name": "n"}`), 404, "not-found")
 	b.refused(localToken, "GET", projects+"/2001-0", noBody, 404, "not-found")

@@ -268,9 +268,7 @@ func (a *Admin) changePassword(w http.ResponseWriter, r *http.Request) error {
 	}
 	if !ok {
 		a.logins.failed(r, a.Now())
-		p := refusal(http.StatusForbidden, "wrong-password", "that is not your present password")
-		p.Field = "old"
-		return p
+		return refusedField(http.StatusForbidden, "wrong-password", "old", "that is not your present password")
 	}
 	a.logins.passed(r)
 	if err := checkPassword(in.New, "new"); err != nil {

@@ -30,7 +30,7 @@ func (in *ProjectChange) editShares(catalog *engine.Catalog, edit *engine.Projec
 	}
 	edit.Shares = []engine.Share{} // none, not unchanged
 	for _, s := range *in.Shares {
-		item, err := itemNamed(catalog, s.Item, "shares")
+		item, err := itemNamed(catalog, s.Item, "shares.item")
 		if err != nil {
 			return err
 		}

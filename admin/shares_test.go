@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -27,16 +28,23 @@ func TestProjectShares(t *testing.T) { // [PRJ-7]
 	for in, want := range map[string]struct {
 		status int
 		kind   string
+		field  string
 	}{
-		`[{"item": "1001/device-yearly", "reserve": 1000000}]`:                  {409, "conflict"},
-		`[{"item": "1001/device-yearly", "reserve": 3, "cap": 2}]`:              {422, "invalid"},
-		`[{"item": "1001/none", "reserve": 3}]`:                                 {422, "unknown-item"},
-		`[{"item": "1001/scan"}, {"item": "1001/scan", "reserve": 1}]`:          {422, "invalid"},
-		`[{"item": "1001/scan", "reserve": -1}]`:                                {400, "bad-json"},
-		`[{"item": "1001/scan", "reserve": 1, "limit": 7}]`:                     {400, "unknown-field"},
-		`[{"item": "1001/scan", "reserve": 1, "cap": 99999999999999999999999}]`: {400, "bad-json"},
+		`[{"item": "1001/device-yearly", "reserve": 1000000}]`:                  {409, "conflict", "shares.reserve"},
+		`[{"item": "1001/device-yearly", "reserve": 3, "cap": 2}]`:              {422, "invalid", "shares.cap"},
+		`[{"item": "1001/none", "reserve": 3}]`:                                 {422, "unknown-item", "shares.item"},
+		`[{"item": "1001/scan"}, {"item": "1001/scan", "reserve": 1}]`:          {422, "invalid", "shares.item"},
+		`[{"item": "1001/scan", "reserve": -1}]`:                                {400, "bad-json", "shares.reserve"},
+		`[{"item": "1001/scan", "reserve": 1, "limit": 7}]`:                     {400, "unknown-field", "limit"},
+		`[{"item": "1001/scan", "reserve": 1, "cap": 99999999999999999999999}]`: {400, "bad-json", "shares.cap"},
 	} {
-		b.refused(localToken, "PATCH", project, jsonBody(`{"shares": %s}`, in), want.status, want.kind)
+		p := b.refused(localToken, "PATCH", project, jsonBody(`{"shares": %s}`, in), want.status, want.kind)
+		if p.Field != want.field {
+			t.Errorf("%s: field %q, want %q", in, p.Field, want.field)
+		}
+		if of := strings.Contains(p.Detail, "1001/device-yearly"); of && p.Item != "1001/device-yearly" {
+			t.Errorf("%s: item %q", in, p.Item)
+		}
 	}
 	b.call(localToken, "PATCH", project, jsonBody(`{"shares": []}`), ok, &p)
 	if len(p.Shares) != 0 {

@@ -126,7 +126,7 @@ func (a *Admin) spanOf(catalog *engine.Catalog, r *http.Request) (s span, err er
 	case daily && s.grain != engine.Day:
 		return s, badParameter("grain", q.Get("grain"), "day: distinct devices are counted by day")
 	case (daily || s.measure == engine.Concurrency) && s.scope == engine.Scope{}:
-		return s, refusal(http.StatusBadRequest, "bad-parameter", "%s is counted for a project or an item: give one of them", q.Get("measure"))
+		return s, refusedField(http.StatusBadRequest, "bad-parameter", "project", "%s is counted for a project or an item: give one of them", q.Get("measure"))
 	}
 	from, to, err := a.periodOf(catalog, r)
 	if err != nil {
@@ -134,7 +134,7 @@ func (a *Admin) spanOf(catalog *engine.Catalog, r *http.Request) (s span, err er
 	}
 	s.first, s.last = s.grain.At(from), s.grain.At(to-1)
 	if n := int64(s.last) - int64(s.first) + 1; n > intervalsMax {
-		return s, refusal(http.StatusBadRequest, "bad-parameter", "that are %d intervals, at most %d are answered at once; take a shorter period or a longer grain", n, intervalsMax)
+		return s, refusedField(http.StatusBadRequest, "bad-parameter", "grain", "that are %d intervals, at most %d are answered at once; take a shorter period or a longer grain", n, intervalsMax)
 	}
 	return s, nil
 }
@@ -170,7 +170,7 @@ func (a *Admin) periodOf(catalog *engine.Catalog, r *http.Request) (from, to int
 	from, to = tomorrow-daysDefault*86400, tomorrow
 	switch days := q.Get("days"); {
 	case days != "" && (q.Has("from") || q.Has("to")):
-		return 0, 0, refusal(http.StatusBadRequest, "bad-parameter", "give days, or from and to, not both")
+		return 0, 0, refusedField(http.StatusBadRequest, "bad-parameter", "days", "give days, or from and to, not both")
 	case days == "all":
 		return beginning(catalog, tomorrow), tomorrow, nil
 	case days != "":
@@ -192,7 +192,7 @@ func (a *Admin) periodOf(catalog *engine.Catalog, r *http.Request) (from, to int
 		to += 86400
 	}
 	if from >= to {
-		return 0, 0, refusal(http.StatusBadRequest, "bad-parameter", "the period ends before it begins: from %s to %s", q.Get("from"), q.Get("to"))
+		return 0, 0, refusedField(http.StatusBadRequest, "bad-parameter", "to", "the period ends before it begins: from %s to %s", q.Get("from"), q.Get("to"))
 	}
 	return from, to, nil
 }
@@ -216,7 +216,7 @@ func beginning(catalog *engine.Catalog, tomorrow int64) int64 {
 }
 
 func badParameter(name, value, expected string) *Problem {
-	return refusal(http.StatusBadRequest, "bad-parameter", "%s=%q: expected %s", name, value, expected)
+	return refusedField(http.StatusBadRequest, "bad-parameter", name, "%s=%q: expected %s", name, value, expected)
 }
 
 func boolOf(text, name string) (bool, error) {

@@ -114,9 +114,7 @@ func (a *Admin) createToken(w http.ResponseWriter, r *http.Request) error {
 // check tells what is wrong with the request; lifetime is 0 for ever.
 func (n *NewToken) check() (lifetime time.Duration, err error) {
 	invalid := func(field, format string, args ...any) (time.Duration, error) {
-		p := refusal(http.StatusUnprocessableEntity, "invalid", format, args...)
-		p.Field = field
-		return 0, p
+		return 0, refusedField(http.StatusUnprocessableEntity, "invalid", field, format, args...)
 	}
 	if strings.TrimSpace(n.Name) == "" || len(n.Name) > 100 || strings.ContainsFunc(n.Name, unicode.IsControl) {
 		return invalid("name", "token name %q: expected 1 to 100 printable characters", n.Name)

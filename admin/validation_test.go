@@ -49,20 +49,20 @@ func TestProjectValidationRefused(t *testing.T) { // [PRJ-5]
 	b := newBed(t)
 	project := projects + "/" + b.imported()
 	for _, c := range []struct {
-		in, kind, word string
-		status         int
+		in, kind, word, field string
+		status                int
 	}{
-		{`{"domains": ["https://example.com/"]}`, "invalid", "example.com", 422},
-		{`{"applications": [""]}`, "invalid", "applications", 422},
-		{`{"processes": [" reader"]}`, "invalid", "processes", 422},
-		{`{"processes": [` + strings.Repeat(`"p",`, 1000) + `"p"]}`, "invalid", "at most 1000", 422},
-		{`{"domain": ["example.com"]}`, "unknown-field", "domain", 400},
-		{`{"domains": "example.com"}`, "bad-json", "a list", 400},
-		{`null`, "invalid", "changes nothing", 422},
+		{`{"domains": ["https://example.com/"]}`, "invalid", "example.com", "validation.domains", 422},
+		{`{"applications": [""]}`, "invalid", "applications", "validation.applications", 422},
+		{`{"processes": [" reader"]}`, "invalid", "processes", "validation.processes", 422},
+		{`{"processes": [` + strings.Repeat(`"p",`, 1000) + `"p"]}`, "invalid", "at most 1000", "validation.processes", 422},
+		{`{"domain": ["example.com"]}`, "unknown-field", "domain", "domain", 400},
+		{`{"domains": "example.com"}`, "bad-json", "a list", "validation.domains", 400},
+		{`null`, "invalid", "changes nothing", "", 422},
 	} {
 		p := b.refused(localToken, "PATCH", project, jsonBody("%s", fmt.Sprintf(`{"validation": %s}`, c.in)), c.status, c.kind)
-		if !strings.Contains(p.Detail, c.word) {
-			t.Errorf("%s: %q", c.in, p.Detail)
+		if !strings.Contains(p.Detail, c.word) || p.Field != c.field {
+			t.Errorf("%s: field %q, %q", c.in, p.Field, p.Detail)
 		}
 	}
 }

@@ -124,7 +124,7 @@ func uuidText(uuid [16]byte) string {
 func (c *Core) knownClient(uuid [16]byte) (client, error) {
 	cl, ok := c.client(&uuid)
 	if !ok {
-		return cl, editError(ErrNotFound, "no device with client UUID %s has been here", uuidText(uuid))
+		return cl, editError(ErrNotFound, "", "no device with client UUID %s has been here", uuidText(uuid))
 	}
 	return cl, nil
 }
@@ -202,20 +202,20 @@ func (c *Core) FreeSeat(uuid [16]byte, item uint32) error {
 	}
 	i := c.catalog.item(item)
 	if i == nil {
-		return editError(ErrNotFound, "no item %d", item)
+		return editError(ErrNotFound, "item", "no item %d", item)
 	}
 	seats := c.clientSeats(&uuid)
 	_, held := seats.held(item)
 	switch {
 	case held == nil:
-		return editError(ErrConflict, "device %s holds no seat on item %s now", uuidText(uuid), i.Name())
+		return editError(ErrConflict, "item", "device %s holds no seat on item %s now", uuidText(uuid), i.Name())
 	case i.Removed:
-		return editError(ErrInvalid, "item %s is no longer in its license file: its seats serve nobody", i.Name())
+		return editError(ErrInvalid, "item", "item %s is no longer in its license file: its seats serve nobody", i.Name())
 	case !i.takesSeats():
-		return editError(ErrInvalid, "item %s has no seats: it is charged by %v", i.Name(), i.ChargeWay)
+		return editError(ErrInvalid, "item", "item %s has no seats: it is charged by %v", i.Name(), i.ChargeWay)
 	}
 	if n, most := c.freedByHand(item), i.FreeCapSeats(); n >= most {
-		return editError(ErrConflict, "item %s: %d seats were freed by hand in %d days, its license allows %d; wait, or ask the vendor for a higher FreeCap", i.Name(), n, freeDays, most)
+		return editError(ErrConflict, "item", "item %s: %d seats were freed by hand in %d days, its license allows %d; wait, or ask the vendor for a higher FreeCap", i.Name(), n, freeDays, most)
 	}
 	c.count(counterKey{item: item, bucket: c.day(), span: spanFreed}, 0, 1)
 	seats.each(func(at place, st *seat) bool { // every application of the device is told

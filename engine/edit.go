@@ -20,8 +20,22 @@ var (
 	ErrInvalid  = errors.New("invalid")
 )
 
-func editError(kind error, format string, a ...any) error {
-	return fmt.Errorf("%s (%w)", fmt.Sprintf(format, a...), kind)
+// EditError is why an edit was refused; it is one of the errors above.
+type EditError struct {
+	Kind  error
+	Field string // what it is about, by the names of the admin API; "" for nothing that was sent
+	Item  string // name of the item, when the field stands there once for each
+	Text  string
+}
+
+// Error is the sentence.
+func (e *EditError) Error() string { return e.Text }
+
+// Unwrap is the kind.
+func (e *EditError) Unwrap() error { return e.Kind }
+
+func editError(kind error, field, format string, a ...any) *EditError {
+	return &EditError{Kind: kind, Field: field, Text: fmt.Sprintf(format, a...)}
 }
 
 // ProjectEdit is what an operator sets on a project; nil leaves a field as it is.
@@ -47,17 +61,17 @@ type ProjectEdit struct {
 func (c *Core) CreateProject(organization, suffix, name string) (*Project, error) {
 	ordinal := c.nextID(ObjectProject)
 	if ordinal > ProjectsMax {
-		return nil, editError(ErrConflict, "this server has had %d projects and can have no more", ProjectsMax)
+		return nil, editError(ErrConflict, "", "this server has had %d projects and can have no more", ProjectsMax)
 	}
 	if suffix == "" {
 		suffix = fmt.Sprint(100000 + ordinal)
 	}
 	id := organization + "-" + suffix
 	if !license.ValidProjectID(id) {
-		return nil, editError(ErrInvalid, "project id %q: expected {OrganizationID}-{suffix}, the suffix 1 to 64 of A-Z a-z 0-9 _ -", id)
+		return nil, editError(ErrInvalid, "suffix", "project id %q: expected {OrganizationID}-{suffix}, the suffix 1 to 64 of A-Z a-z 0-9 _ -", id)
 	}
 	if _, taken := c.catalog.Project(id); taken {
-		return nil, editError(ErrConflict, "project %s exists already", id)
+		return nil, editError(ErrConflict, "suffix", "project %s exists already", id)
 	}
 	if err := checkName(name); err != nil {
 		return nil, err
@@ -75,7 +89,7 @@ func (c *Core) CreateProject(organization, suffix, name string) (*Project, error
 
 func checkName(name string) error {
 	if strings.TrimSpace(name) == "" || len(name) > 200 || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' }) {
-		return editError(ErrInvalid, "project name %q: expected 1 to 200 printable characters", name)
+		return editError(ErrInvalid, "name", "project name %q: expected 1 to 200 printable characters", name)
 	}
 	return nil
 }
@@ -84,7 +98,7 @@ func checkName(name string) error {
 func (c *Core) EditProject(id string, edit ProjectEdit) (*Project, error) {
 	p, ok := c.catalog.Project(id)
 	if !ok {
-		return nil, editError(ErrNotFound, "no project %q", id)
+		return nil, editError(ErrNotFound, "", "no project %q", id)
 	}
 	o := p.object()
 	if err := c.applyEdit(p, o, edit); err != nil {
@@ -128,7 +142,7 @@ func (c *Core) applyEdit(p *Project, o *projectObject, edit ProjectEdit) error {
 	}
 	if edit.Default != nil {
 		if !*edit.Default && o.Default {
-			return editError(ErrInvalid, "project %s is the default of organization %s: make another one the default instead", p.ID, p.Organization)
+			return editError(ErrInvalid, "default", "project %s is the default of organization %s: make another one the default instead", p.ID, p.Organization)
 		}
 		o.Default = *edit.Default
 	}
@@ -140,13 +154,13 @@ func (c *Core) applyEdit(p *Project, o *projectObject, edit ProjectEdit) error {
 
 func (c *Core) changePassword(o *projectObject, password string, grace int64) error {
 	if len(password) > 128 {
-		return editError(ErrInvalid, "session password of %d bytes: at most 128", len(password))
+		return editError(ErrInvalid, "password", "session password of %d bytes: at most 128", len(password))
 	}
 	if o.Generation == passwordsMax {
-		return editError(ErrConflict, "the session password was changed %d times and can't be changed any more: make another project", passwordsMax-1)
+		return editError(ErrConflict, "password", "the session password was changed %d times and can't be changed any more: make another project", passwordsMax-1)
 	}
 	if grace < 0 {
-		return editError(ErrInvalid, "grace of %d seconds for the old password: expected 0 or more", grace)
+		return editError(ErrInvalid, "passwordGraceSeconds", "grace of %d seconds for the old password: expected 0 or more", grace)
 	}
 	kept := o.Old[:0:0]
 	for _, old := range o.Old {
@@ -169,18 +183,18 @@ func (c *Core) editItems(p *Project, o *projectObject, edit ProjectEdit) error {
 		return nil
 	}
 	if len(edit.Items) > ProjectItemsMax {
-		return editError(ErrInvalid, "%d items: a project has at most %d", len(edit.Items), ProjectItemsMax)
+		return editError(ErrInvalid, "items", "%d items: a project has at most %d", len(edit.Items), ProjectItemsMax)
 	}
 	seen := map[uint32]bool{}
 	for _, ordinal := range edit.Items {
 		item := c.catalog.item(ordinal)
 		switch {
 		case item == nil:
-			return editError(ErrNotFound, "no item %d", ordinal)
+			return editError(ErrNotFound, "items", "no item %d", ordinal)
 		case seen[ordinal]:
-			return editError(ErrInvalid, "item %s stands twice in the list", item.Name())
+			return editError(ErrInvalid, "items", "item %s stands twice in the list", item.Name())
 		case item.License.File.OrganizationID != p.Organization:
-			return editError(ErrInvalid, "item %s belongs to organization %s, project %s to %s", item.Name(), item.License.File.OrganizationID, p.ID, p.Organization)
+			return editError(ErrInvalid, "items", "item %s belongs to organization %s, project %s to %s", item.Name(), item.License.File.OrganizationID, p.ID, p.Organization)
 		}
 		seen[ordinal] = true
 	}
@@ -201,29 +215,39 @@ func (c *Core) editShares(p *Project, o *projectObject, shares []Share) error {
 }
 
 func (c *Core) checkShares(p *Project, o *projectObject, shares []Share) error {
-	seen := map[uint32]bool{}
-	for _, s := range shares {
+	for i, s := range shares {
 		item := c.catalog.item(s.Item)
-		switch {
-		case item == nil || !slices.Contains(o.Items, s.Item):
-			return editError(ErrInvalid, "a share of item %d, which is not in project %s", s.Item, p.ID)
-		case seen[s.Item]:
-			return editError(ErrInvalid, "item %s has two shares in the list", item.Name())
-		case item.ChargeWay == license.Domain:
-			return editError(ErrInvalid, "item %s is charged by domain: it is unlimited, and nothing of it can be reserved or capped", item.Name())
-		case s.Cap != nil && *s.Cap < s.Reserve:
-			return editError(ErrInvalid, "item %s: %d reserved is more than the cap of %d", item.Name(), s.Reserve, *s.Cap)
+		if item == nil {
+			return editError(ErrNotFound, "shares.item", "no item %d", s.Item)
 		}
-		seen[s.Item] = true
-		sum := s.Reserve
-		for _, r := range item.reserves {
-			if r.project != p.Ordinal {
-				sum += r.amount
-			}
+		twice := slices.ContainsFunc(shares[:i], func(other Share) bool { return other.Item == s.Item })
+		if fault := checkShare(p, o, item, s, twice); fault != nil {
+			fault.Item = item.Name()
+			return fault
 		}
-		if sum > item.Quota || sum < s.Reserve {
-			return editError(ErrConflict, "item %s: %d would be reserved in all projects, its quota is %d", item.Name(), sum, item.Quota)
+	}
+	return nil
+}
+
+func checkShare(p *Project, o *projectObject, item *Item, s Share, twice bool) *EditError {
+	switch {
+	case !slices.Contains(o.Items, s.Item):
+		return editError(ErrInvalid, "shares.item", "a share of item %s, which is not in project %s", item.Name(), p.ID)
+	case twice:
+		return editError(ErrInvalid, "shares.item", "item %s has two shares in the list", item.Name())
+	case item.ChargeWay == license.Domain:
+		return editError(ErrInvalid, "shares.item", "item %s is charged by domain: it is unlimited, and nothing of it can be reserved or capped", item.Name())
+	case s.Cap != nil && *s.Cap < s.Reserve:
+		return editError(ErrInvalid, "shares.cap", "item %s: %d reserved is more than the cap of %d", item.Name(), s.Reserve, *s.Cap)
+	}
+	sum := s.Reserve
+	for _, r := range item.reserves {
+		if r.project != p.Ordinal {
+			sum += r.amount
 		}
+	}
+	if sum > item.Quota || sum < s.Reserve {
+		return editError(ErrConflict, "shares.reserve", "item %s: %d would be reserved in all projects, its quota is %d", item.Name(), sum, item.Quota)
 	}
 	return nil
 }
@@ -256,7 +280,7 @@ func (c *Core) settings() *settingsObject {
 // was trusted before.
 func (c *Core) AddVendorKey(text []byte) (key license.PublicKey, added bool, err error) {
 	if key, err = license.ParsePublicKey(text); err != nil {
-		return key, false, fmt.Errorf("%w (%w)", err, ErrInvalid)
+		return key, false, err
 	}
 	if _, known := c.trusted.Lookup(key.ID); known {
 		return key, false, nil

@@ -57,10 +57,10 @@ type ImportPreview struct {
 func (c *Core) PreviewImport(text []byte) (*ImportPreview, error) {
 	file, err := license.Parse(text, c.trusted)
 	if err != nil {
-		return nil, fmt.Errorf("license file refused: %w (%w)", err, ErrInvalid)
+		return nil, fmt.Errorf("license file refused: %w", err)
 	}
 	if err := file.CheckImport(c.catalog.Server, c.catalog.Mode); err != nil {
-		return nil, fmt.Errorf("license file refused: %w (%w)", err, ErrInvalid)
+		return nil, fmt.Errorf("license file refused: %w", err)
 	}
 	p := &ImportPreview{Outcome: Imported, File: file}
 	before, known := c.catalog.License(file.LicenseID)
@@ -85,15 +85,15 @@ func checkRevision(before *License, file *license.File, text []byte) (same bool,
 	case bytes.Equal(before.Text, text):
 		return true, nil
 	case old.Vendor != "" && old.Vendor != file.Vendor:
-		return false, editError(ErrConflict, "license %s was issued by vendor %q, this file is signed by vendor %q", file.LicenseID, old.Vendor, file.Vendor)
+		return false, editError(ErrConflict, "KeyId", "license %s was issued by vendor %q, this file is signed by vendor %q", file.LicenseID, old.Vendor, file.Vendor)
 	case old.OrganizationID != file.OrganizationID && old.OrganizationID != "":
-		return false, editError(ErrConflict, "license %s belongs to organization %s, this file says %s", file.LicenseID, old.OrganizationID, file.OrganizationID)
+		return false, editError(ErrConflict, "OrganizationID", "license %s belongs to organization %s, this file says %s", file.LicenseID, old.OrganizationID, file.OrganizationID)
 	case file.Revision < old.Revision:
-		return false, editError(ErrConflict, "license %s is here in revision %d, this file is revision %d: ask the vendor for the newest one", file.LicenseID, old.Revision, file.Revision)
+		return false, editError(ErrConflict, "Revision", "license %s is here in revision %d, this file is revision %d: ask the vendor for the newest one", file.LicenseID, old.Revision, file.Revision)
 	case file.Revision == old.Revision && bytes.Equal(file.SignedText, old.SignedText):
 		return true, nil
 	case file.Revision == old.Revision:
-		return false, editError(ErrConflict, "license %s revision %d is here with other content: ask the vendor for a file with a higher revision", file.LicenseID, file.Revision)
+		return false, editError(ErrConflict, "Revision", "license %s revision %d is here with other content: ask the vendor for a file with a higher revision", file.LicenseID, file.Revision)
 	}
 	return false, nil
 }
@@ -105,10 +105,10 @@ func (c *Core) takeOver(file *license.File, text []byte, before *License, target
 		return nil, err
 	}
 	if project != nil && len(project.Items)+len(file.Items) > ProjectItemsMax {
-		return nil, editError(ErrInvalid, "project %s would have more than %d items", project.ID, ProjectItemsMax)
+		return nil, editError(ErrInvalid, "project", "project %s would have more than %d items", project.ID, ProjectItemsMax)
 	}
 	if c.nextID(ObjectItem)+uint32(len(file.Items)) > ItemsMax {
-		return nil, editError(ErrConflict, "this server has had %d items and can have no more", ItemsMax)
+		return nil, editError(ErrConflict, "", "this server has had %d items and can have no more", ItemsMax)
 	}
 	if project == nil {
 		if project, err = c.CreateProject(file.OrganizationID, "", projectName(file, target)); err != nil {
@@ -134,14 +134,14 @@ func (c *Core) takeOver(file *license.File, text []byte, before *License, target
 func (c *Core) importProject(file *license.File, before *License, target ImportTarget) (*Project, error) {
 	switch {
 	case target.NewProject != "" && target.Project != "":
-		return nil, editError(ErrInvalid, "give either a new project's name or an existing project's id, not both")
+		return nil, editError(ErrInvalid, "project", "give either a new project's name or an existing project's id, not both")
 	case target.Project != "":
 		p, ok := c.catalog.Project(target.Project)
 		if !ok {
-			return nil, editError(ErrNotFound, "no project %q: nothing was imported", target.Project)
+			return nil, editError(ErrNotFound, "project", "no project %q: nothing was imported", target.Project)
 		}
 		if p.Organization != file.OrganizationID {
-			return nil, editError(ErrInvalid, "project %s belongs to organization %s, the license to %s: nothing was imported", p.ID, p.Organization, file.OrganizationID)
+			return nil, editError(ErrInvalid, "project", "project %s belongs to organization %s, the license to %s: nothing was imported", p.ID, p.Organization, file.OrganizationID)
 		}
 		return p, nil
 	case target.NewProject != "":

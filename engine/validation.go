@@ -62,22 +62,26 @@ func domainMatches(pattern, domain string) bool {
 	return domain == pattern
 }
 
-// check lists what is wrong with the lists.
+// check says what is wrong with the lists.
 func (v *Validation) check() error {
-	for name, list := range map[string][]string{"domains": v.Domains, "applications": v.Applications, "processes": v.Processes} {
-		if len(list) > validationMax {
-			return editError(ErrInvalid, "%d %s: at most %d", len(list), name, validationMax)
+	for _, l := range []struct {
+		name string
+		list []string
+	}{{"domains", v.Domains}, {"applications", v.Applications}, {"processes", v.Processes}} {
+		field := "validation." + l.name
+		if len(l.list) > validationMax {
+			return editError(ErrInvalid, field, "%d %s: at most %d", len(l.list), l.name, validationMax)
 		}
-		for _, entry := range list {
+		for _, entry := range l.list {
 			if entry == "" || len(entry) > protocol.MaxString || strings.TrimSpace(entry) != entry {
-				return editError(ErrInvalid, "%s: %q: expected 1 to %d characters without blanks at the ends", name, entry, protocol.MaxString)
+				return editError(ErrInvalid, field, "%s: %q: expected 1 to %d characters without blanks at the ends", l.name, entry, protocol.MaxString)
 			}
 		}
 	}
 	for _, d := range v.Domains {
 		rest := strings.TrimPrefix(d, "*.")
 		if strings.ContainsAny(rest, "*/: ") || strings.HasPrefix(rest, ".") || strings.HasSuffix(rest, ".") {
-			return editError(ErrInvalid, "domain %q: expected a name such as example.com, or *.example.com for all below it", d)
+			return editError(ErrInvalid, "validation.domains", "domain %q: expected a name such as example.com, or *.example.com for all below it", d)
 		}
 	}
 	return nil

@@ -147,14 +147,24 @@ func (b *bed) call(method, path string, in, out any) {
 // licenseText is a signed license file with an item of each of some charge ways.
 func (b *bed) licenseText(id string, revision uint32, quota string, ways ...string) []byte {
 	b.t.Helper()
-	header := []license.Field{{Name: "LicenseId", Value: id}, {Name: "OrganizationID", Value: "2001"}, {Name: "Bindings", Value: "key"}}
 	var items [][]license.Field
 	for _, way := range ways {
-		items = append(items, []license.Field{
-			{Name: "ItemId", Value: way}, {Name: "Product", Value: "DBR"}, {Name: "ChargeWay", Value: way}, {Name: "Quota", Value: quota},
-			{Name: "Start", Value: "2026-01-01"}, {Name: "Expiry", Value: "2027-12-31"},
-		})
+		items = append(items, itemOf(way, way, quota))
 	}
+	return b.signed(id, revision, items)
+}
+
+func itemOf(id, way, quota string) []license.Field {
+	return []license.Field{
+		{Name: "ItemId", Value: id}, {Name: "Product", Value: "DBR"}, {Name: "ChargeWay", Value: way}, {Name: "Quota", Value: quota},
+		{Name: "Start", Value: "2026-01-01"}, {Name: "Expiry", Value: "2027-12-31"},
+	}
+}
+
+// signed is a license file with these items.
+func (b *bed) signed(id string, revision uint32, items [][]license.Field) []byte {
+	b.t.Helper()
+	header := []license.Field{{Name: "LicenseId", Value: id}, {Name: "OrganizationID", Value: "2001"}, {Name: "Bindings", Value: "key"}}
 	file, err := license.Draft(header, items, noon.Unix())
 	if err != nil {
 		b.t.Fatal(err)

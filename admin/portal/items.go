@@ -20,12 +20,9 @@ type itemsPage struct {
 	Search, Show, Sort string
 	Counts             map[string]int // items by filter
 	Rows               []itemRow
-	Found              int // also those that are not shown
+	Pages              pager
 	Any                bool
 }
-
-// itemsShown bounds the rows of the page; who has more searches.
-const itemsShown = 200
 
 // itemFilters are what the list can be narrowed to [OPS-1].
 var itemFilters = map[string]func(*itemRow) bool{
@@ -71,8 +68,7 @@ func showItems(x *exchange) error {
 		}
 	}
 	slices.SortStableFunc(data.Rows, func(a, b itemRow) int { return cmp.Or(order(&a, &b), strings.Compare(a.Name, b.Name)) })
-	data.Found = len(data.Rows)
-	data.Rows = data.Rows[:min(len(data.Rows), itemsShown)]
+	data.Rows, data.Pages = paged("items", q, data.Rows)
 	return x.show("items", "Items", &data)
 }
 

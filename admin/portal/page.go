@@ -153,8 +153,8 @@ type field struct {
 }
 
 // Field makes a field. more are pairs: type, hint, autocomplete, placeholder,
-// required, rows, maxlength; "of" is what the API calls the field, and a sole
-// field is what is meant when it calls none.
+// required, rows, maxlength; "of" is what the API calls the field, "item" the item
+// that it is for, when each has one, and a sole field is what any refusal is about.
 func (f *form) Field(name, label, value string, more ...string) field {
 	in := field{ID: f.name + "-" + name, Name: name, Label: label, Value: f.Value(name, value), more: map[string]string{"type": "text"}}
 	for i := 0; i+1 < len(more); i += 2 {
@@ -163,18 +163,15 @@ func (f *form) Field(name, label, value string, more ...string) field {
 	if in.more["type"] == "password" {
 		in.Value = "" // a secret does not come back in a page
 	}
-	if f.problem != nil && f.problem.Field == in.of(name) {
+	if f.problem != nil && in.isMeant(f.problem) {
 		in.Error, f.shown = f.problem.Detail, true
 	}
 	return in
 }
 
-// of is what the API calls the field.
-func (f field) of(name string) string {
-	if f.more["sole"] != "" {
-		return ""
-	}
-	return cmp.Or(f.more["of"], name)
+// isMeant says whether the API's refusal is about the field.
+func (f field) isMeant(p *admin.Problem) bool {
+	return f.more["sole"] != "" || p.Field == cmp.Or(f.more["of"], f.Name) && p.Item == f.more["item"]
 }
 
 // Get is one of the pairs that the field was made with.

@@ -112,11 +112,11 @@ func setShares(x *exchange) error {
 	return x.editProject("shares", func() (admin.ProjectChange, error) {
 		shares := []admin.Share{}
 		for _, item := range x.r.PostForm["item"] {
-			reserve, _, err := amount(x.r, "reserve-"+item)
+			reserve, _, err := amount(x.r, "reserve", item)
 			if err != nil {
 				return admin.ProjectChange{}, err
 			}
-			limit, capped, err := amount(x.r, "cap-"+item)
+			limit, capped, err := amount(x.r, "cap", item)
 			if err != nil {
 				return admin.ProjectChange{}, err
 			}
@@ -132,14 +132,17 @@ func setShares(x *exchange) error {
 	}, said("The project’s shares are set."))
 }
 
-// amount is a number of a form; given is false for an empty field.
-func amount(r *http.Request, name string) (n uint64, given bool, err error) {
-	text := strings.ReplaceAll(strings.TrimSpace(r.PostForm.Get(name)), ",", "")
+// amount is what is reserved of an item, or its cap; given is false for an empty
+// field.
+func amount(r *http.Request, which, item string) (n uint64, given bool, err error) {
+	text := strings.ReplaceAll(strings.TrimSpace(r.PostForm.Get(which+"-"+item)), ",", "")
 	if text == "" {
 		return 0, false, nil
 	}
 	if n, err = strconv.ParseUint(text, 10, 62); err != nil {
-		return 0, true, problem(http.StatusUnprocessableEntity, "invalid", name, "Expected a whole number, or nothing.")
+		p := problem(http.StatusUnprocessableEntity, "invalid", "shares."+which, "Expected a whole number, or nothing.")
+		p.Item = item
+		return 0, true, p
 	}
 	return n, true, nil
 }

@@ -30,7 +30,7 @@ func (p *Portal) projectRoutes() []route {
 type projectsPage struct {
 	Rows          []projectRow
 	Search        string
-	Found         int
+	Pages         pager
 	Any           bool
 	Organizations []string // for a new project
 	Addresses     admin.Addresses
@@ -78,7 +78,7 @@ func showProjects(x *exchange) error {
 	slices.SortStableFunc(data.Rows, func(a, b projectRow) int {
 		return cmp.Or(strings.Compare(strings.ToLower(a.Name), strings.ToLower(b.Name)), strings.Compare(a.ID, b.ID))
 	})
-	data.Found = len(data.Rows)
+	data.Rows, data.Pages = paged("projects", x.r.URL.Query(), data.Rows)
 	return x.show("projects", "Projects", &data)
 }
 

@@ -25,7 +25,8 @@ func TestProjects(t *testing.T) { // [PRJ-1]
 	if g.status != http.StatusUnprocessableEntity {
 		t.Errorf("a bad suffix: %d", g.status)
 	}
-	g.has(`value="Docks"`, `value="no good!"`, `role="alert"`)
+	g.has(`value="Docks"`, `value="no good!"`, `id="create-suffix-error"`)
+	v.post("/projects", "name", "", "suffix", "fine").has(`id="create-name-error"`)
 	v.done("/projects", "name", "Docks", "suffix", "docks").has("Docks", "2001-docks", "opens nothing")
 	v.done("/projects/2001-docks/name", "name", "Yard").has("The project is called Yard now")
 	if g := v.post("/projects/2001-docks/name", "name", ""); g.status != http.StatusUnprocessableEntity {
@@ -106,10 +107,18 @@ func TestShares(t *testing.T) { // [PRJ-7]
 	if g.status != http.StatusUnprocessableEntity {
 		t.Errorf("no number: %d", g.status)
 	}
-	g.has("Expected a whole number", `value="many"`, `value="50"`)
-	g = v.post("/projects/"+project+"/shares", "item", "1001/scan", "reserve-1001/scan", "1,000")
-	if g.status < 400 {
-		t.Errorf("more than the quota: %d", g.status)
+	g.has("Expected a whole number", `value="many"`, `value="50"`, `id="shares-reserve-1001/scan-error"`)
+	g.lacks(`role="alert"`)
+	for _, row := range []struct{ reserve, most, at string }{
+		{"1,000", "", "reserve-1001/scan"}, // more than the quota
+		{"40", "30", "cap-1001/scan"},
+	} {
+		g = v.post("/projects/"+project+"/shares", "item", "1001/scan", "item", "1001/page", "reserve-1001/scan", row.reserve, "cap-1001/scan", row.most)
+		if g.status < 400 || strings.Count(g.body, "field-error") != 1 {
+			t.Errorf("%+v: %d, %d faults shown", row, g.status, strings.Count(g.body, "field-error"))
+		}
+		g.has(`<div class="field-error" id="shares-` + row.at + `-error">`)
+		g.lacks(`role="alert"`)
 	}
 	v.done("/projects/"+project+"/shares", "item", "1001/scan", "item", "1001/page", "reserve-1001/scan", "40", "cap-1001/scan", "60").has(`value="40"`, `value="60"`, "30")
 	if s := b.projectView(project).Shares; len(s) != 1 || s[0].Reserve != 40 || *s[0].Cap != 60 {
@@ -124,7 +133,10 @@ func TestValidationFields(t *testing.T) { // [PRJ-5]
 	if g.status != http.StatusUnprocessableEntity {
 		t.Errorf("no domain: %d", g.status)
 	}
-	g.has("not a domain", "com.example.app", `role="alert"`)
+	g.has("not a domain", "com.example.app", `id="validation-domains-error"`)
+	g.lacks(`role="alert"`)
+	v.post("/projects/"+project+"/validation", "applications", strings.Repeat("a", 300)).has(`id="validation-applications-error"`)
+	v.post("/projects/"+project+"/validation", "processes", strings.Repeat("a", 300)).has(`id="validation-processes-error"`)
 	v.done("/projects/"+project+"/validation", "domains", "a.example\r\n*.b.example", "processes", "reader.exe").has("limited")
 	if p := b.projectView(project).Validation; len(p.Domains) != 2 || len(p.Processes) != 1 || len(p.Applications) != 0 {
 		t.Errorf("%+v", p)
@@ -141,6 +153,7 @@ func TestSessionPassword(t *testing.T) { // [PRJ-3]
 	if g := v.post(path, "password", "hush", "grace", "long"); g.status != http.StatusUnprocessableEntity {
 		t.Errorf("no grace: %d", g.status)
 	}
+	v.post(path, "password", strings.Repeat("p", 129), "grace", "0").has(`id="password-password-error"`)
 	v.done(path, "password", "hush hush", "grace", "0").has("The session password is set", "The license key of "+project+" changed")
 	g := v.done(path, "password", "quiet now", "grace", "86400")
 	g.has("The old one is valid until 2026-11-24 12:00:00")

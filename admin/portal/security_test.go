@@ -48,7 +48,13 @@ func TestSessionsOfOthers(t *testing.T) {
 	b := newBed(t)
 	other := b.as(admin.RoleViewer)
 	v := b.as(admin.RoleAdmin)
-	v.page("/security").has("security/sessions/1/end", "this one")
+	other.page("/").has("viewer, session 1<")
+	g := v.page("/security")
+	g.has("security/sessions/1/end", `<th scope="row">1</th><td>viewer</td><td>viewer</td>`, `<th scope="row">2</th><td>admin</td><td>admin</td>`, "admin, session 2<")
+	if own := strings.Index(g.body, "this session"); own < strings.Index(g.body, `<th scope="row">2</th>`) {
+		t.Errorf("this session is not the second one: %d", own)
+	}
+	g.lacks("security/sessions/2/end")
 	v.done("/security/sessions/1/end").has("The session has ended")
 	if g := other.get("/"); g.status != http.StatusSeeOther {
 		t.Errorf("the ended session: %d", g.status)

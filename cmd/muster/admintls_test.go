@@ -27,6 +27,11 @@ func TestAdminTLS(t *testing.T) { // [OPS-2]
 	}
 	failsAPI(t, exitFailed, "is not trusted", "status", "--url", c.p.url, "--token", secret)
 	c.ok([]string{"status", "--url", c.p.url, "--token", secret, "--ca", c.p.path(certFile)}, "serving")
+	other := filepath.Join(t.TempDir(), "other.crt")
+	if err := selfSigned(other, other+".key", nil, c.config.Admin); err != nil {
+		t.Fatal(err)
+	}
+	failsAPI(t, exitFailed, "is not trusted", "status", "--url", c.p.url, "--token", secret, "--ca", other)
 	failsAPI(t, exitUsage, "expected a certificate", "status", "--url", c.p.url, "--token", secret, "--ca", token)
 	first := c.p.fingerprint
 	c.stop()

@@ -31,6 +31,7 @@ type apiClient struct {
 const (
 	apiTimeout   = 30 * time.Second
 	apiAnswerMax = 64 << 20 // bytes
+	apiPageRows  = 500      // of a list that is read page by page
 )
 
 // apiHTTP follows no redirect: the token is for one address.
@@ -82,6 +83,26 @@ func (s *session) call(method, path string, in, out any) error {
 		contentType = "application/json"
 	}
 	return s.send(s.ctx, method, path, contentType, body, out)
+}
+
+// allPages reads a list page by page. add appends a page to what was read, and
+// says where it ended. What --json prints is the whole.
+func allPages[L any](s *session, list string, add func(all, page *L) uint32) (all *L, err error) {
+	all = new(L)
+	for next := uint32(0); ; {
+		page := new(L)
+		if err := s.call(http.MethodGet, fmt.Sprintf("%s?limit=%d&after=%d", apiPath(list), apiPageRows, next), nil, page); err != nil {
+			return nil, err
+		}
+		first := next == 0
+		if next = add(all, page); next == 0 {
+			if !first {
+				s.raw, err = json.MarshalIndent(all, "", "  ")
+				s.raw = append(s.raw, '\n')
+			}
+			return all, err
+		}
+	}
 }
 
 // post sends a text.

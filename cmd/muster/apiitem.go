@@ -13,8 +13,11 @@ import (
 
 func (a *apiFlags) itemCommands() *cobra.Command {
 	list := a.command("list", "List the license items and their use", cobra.NoArgs, func(s *session, _ []string) error {
-		var list admin.ItemList
-		if err := s.call(http.MethodGet, apiPath("items"), nil, &list); err != nil {
+		list, err := allPages(s, "items", func(all, page *admin.ItemList) uint32 {
+			all.Items = append(all.Items, page.Items...)
+			return page.Next
+		})
+		if err != nil {
 			return err
 		}
 		return s.show(func(t *table) { showItems(t, list.Items) })

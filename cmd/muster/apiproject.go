@@ -16,8 +16,11 @@ import (
 
 func (a *apiFlags) projectCommands() *cobra.Command {
 	list := a.command("list", "List the projects", cobra.NoArgs, func(s *session, _ []string) error {
-		var list admin.ProjectList
-		if err := s.call(http.MethodGet, apiPath("projects"), nil, &list); err != nil {
+		list, err := allPages(s, "projects", func(all, page *admin.ProjectList) uint32 {
+			all.Projects = append(all.Projects, page.Projects...)
+			return page.Next
+		})
+		if err != nil {
 			return err
 		}
 		return s.show(func(t *table) {

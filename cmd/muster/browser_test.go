@@ -2,6 +2,9 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"encoding/base64"
 	"fmt"
 	"net/url"
 	"os"
@@ -56,6 +59,7 @@ func newBrowser(t *testing.T, w *world) *browser {
 	b.ctx, cancel = chromedp.NewContext(ctx, chromedp.WithListener(b.watch), chromedp.WithAllocatorOptions(
 		chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.WindowSize(1280, 900),
 		chromedp.Flag("force-color-profile", "srgb"), chromedp.Flag("disable-dev-shm-usage", true),
+		chromedp.Flag("ignore-certificate-errors-spki-list", ownKey(t, w)),
 	))
 	t.Cleanup(cancel)
 	if err := chromedp.Do(b.ctx, chromedp.Navigate("about:blank")); err != nil { // the browser lives as long as this context
@@ -63,6 +67,21 @@ func newBrowser(t *testing.T, w *world) *browser {
 	}
 	t.Cleanup(b.faultless)
 	return b
+}
+
+// ownKey is the hash of the key in the certificate that a server made for itself,
+// by which a browser trusts this one and no other; "" without TLS.
+func ownKey(t *testing.T, w *world) string {
+	t.Helper()
+	if !w.config.AdminTLS {
+		return ""
+	}
+	pair, err := tls.LoadX509KeyPair(w.p.path(certFile), w.p.path(certKeyFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum := sha256.Sum256(pair.Leaf.RawSubjectPublicKeyInfo)
+	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
 // watch takes note of faults.
@@ -79,7 +98,7 @@ func (b *browser) watch(event any) {
 			b.fault("log: %s %s", e.Entry.Text, e.Entry.URL)
 		}
 	case *network.EventRequestWillBeSent:
-		if u, err := url.Parse(e.Request.URL); err != nil || u.Scheme != "data" && u.Scheme != "about" && "http://"+u.Host != b.origin {
+		if u, err := url.Parse(e.Request.URL); err != nil || u.Scheme != "data" && u.Scheme != "about" && u.Scheme+"://"+u.Host != b.origin {
 			b.fault("request to another origin: %s", e.Request.URL)
 		}
 	}

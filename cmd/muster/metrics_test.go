@@ -1,14 +1,59 @@
 package main
 
 import (
+	"encoding/json"
+	"net/http"
 	"os"
 	"regexp"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/pflag"
 
 	"muster/admin"
 )
+
+// With --metrics-token this machine needs a token too, of scope metrics or more.
+func TestServeMetricsToken(t *testing.T) {
+	c := newCLI(t)
+	metrics := func(token string) int {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.p.url+"/metrics", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if token != "" {
+			r.Header.Set("Authorization", "Bearer "+token)
+		}
+		answer, err := apiHTTP.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		return answer.StatusCode
+	}
+	if got := metrics(""); got != http.StatusOK {
+		t.Errorf("without the setting: %d", got)
+	}
+	var made admin.Token
+	if err := json.Unmarshal([]byte(c.ok(words("token create --name prometheus --scope metrics --json")).stdout), &made); err != nil {
+		t.Fatal(err)
+	}
+	c.stop()
+	flags := pflag.NewFlagSet("serve", pflag.ContinueOnError)
+	var given serveConfig
+	given.flags(flags)
+	if err := flags.Parse([]string{"--metrics-token"}); err != nil {
+		t.Fatal(err)
+	}
+	c.config.MetricsToken = given.MetricsToken
+	c.start()
+	for token, want := range map[string]int{"": http.StatusUnauthorized, "wrong": http.StatusUnauthorized, made.Secret: http.StatusOK} {
+		if got := metrics(token); got != want {
+			t.Errorf("with the token %.12q: %d, want %d", token, got, want)
+		}
+	}
+}
 
 var described = regexp.MustCompile(`fqName: "(muster_[a-z_]+)", help: "([^"]*)"`)
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/chromedp"
 
 	"muster/admin"
@@ -154,6 +155,41 @@ func TestPortalShowsWhatDevicesReport(t *testing.T) {
 	b.click("#days-all + span")
 	b.sees("Ever")
 	b.holds(`location.search.includes("days=all")`)
+}
+
+// Under TLS with the server's own certificate, trusted by its key: the session's
+// cookie goes over TLS alone, and numbers are live there too.
+func TestPortalTLS(t *testing.T) {
+	w := newWorld(t)
+	w.account("admin", admin.RoleAdmin)
+	w.account("eyes", admin.RoleViewer)
+	key := w.importItems(item("scans", "scan", "1000"))
+	w.stop()
+	w.config.AdminTLS = true
+	w.start()
+	b := newBrowser(t, w)
+	b.logIn("eyes", showcasePassword)
+	b.sees("0 of 1,000 scans")
+	if at := eval[string](b, "location.protocol"); at != "https:" {
+		t.Errorf("the portal is at %s", at)
+	}
+	b.do(chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		got, err := cdp.Call(ctx, t, network.GetCookies, network.GetCookiesParams{})
+		for _, c := range got.Cookies {
+			if c.Name == admin.SessionCookie && c.Secure && c.HTTPOnly && c.SameSite == network.CookieSameSiteStrict {
+				return err
+			}
+		}
+		return fmt.Errorf("no secure session among %d cookies: %v", len(got.Cookies), err)
+	}))
+	c := w.client(key, client.State{})
+	if _, err := c.CheckIn(t.Context(), client.Use{Product: "DBR", Version: 11, Modules: []string{"QR"}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Report(t.Context(), client.Count{Module: "QR", Count: 30}); err != nil {
+		t.Fatal(err)
+	}
+	b.sees("30 of 1,000 scans")
 }
 
 // A viewer finds no control that changes something; a changed password is the one
