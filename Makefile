@@ -15,7 +15,7 @@ SHELL   := /bin/bash -o pipefail
 DURATION ?=
 DEVICES  ?= 2000
 
-.PHONY: help build demo test race interop fuzz sim crash bench attack pages restart screenshots lint cross release
+.PHONY: help build demo test race interop fuzz sim crash bench peers growth profile attack pages restart screenshots lint cross release
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 13
@@ -64,6 +64,19 @@ bench: build ## measure: what a report costs the server, against bare echoes
 
 ROUNDS ?= 5
 TIME   ?= 5s
+peers: build ## the same beside Redis, at depths 1, 16 and 128; needs redis-server
+	bin/muster-bench peers --rounds $(ROUNDS) --time $(TIME)
+
+growth: build ## what many devices, a checkpoint under way and a second event loop cost
+	bin/muster-bench growth --rounds $(ROUNDS) --time $(TIME)
+	bin/muster-bench loops --rounds $(ROUNDS) --time $(TIME)
+
+profile: build ## CPU and allocation profiles of the canonical loads, into profiles/
+	@for load in "report, 16 a record, 50" "report, 1 a record" "check-in" "report, 1,000" "report by UDP"; do \
+	  bin/muster-bench --rounds 1 --time 10s --only "$$load" --profile "profiles/$$load" || exit 1; \
+	  $(GO) tool pprof -top -nodecount 25 bin/muster "profiles/$$load/cpu.pprof" 2>/dev/null | tee "profiles/$$load/top.txt" | sed -n 4,16p; \
+	done
+
 attack: build ## what honest devices notice of hostile traffic; Linux, as root
 	bin/muster-bench attack --rounds $(ROUNDS) --time $(TIME) $(if $(ONLY),--only "$(ONLY)")
 
