@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -14,14 +15,14 @@ import (
 	"muster/bench"
 )
 
-// muster is the program that is measured, built once.
+// muster builds the program that is measured, and this one beside it.
 func muster(t *testing.T) string {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "muster")
-	if out, err := exec.Command("go", "build", "-o", file, "../muster").CombinedOutput(); err != nil {
+	dir := t.TempDir()
+	if out, err := exec.Command("go", "build", "-o", dir, "../muster", ".").CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	return file
+	return filepath.Join(dir, "muster")
 }
 
 // call runs a command line.
@@ -141,5 +142,43 @@ func TestLoadRefusesNonsense(t *testing.T) {
 		if code, _, errs := call(t, "diff", file, file); code != exitFailed || !strings.Contains(errs, file) {
 			t.Errorf("a report of %q: code %d, %q", text, code, errs)
 		}
+	}
+}
+
+// TestLab runs every measurement of a lab once, briefly, as processes of their
+// own: they pin themselves to a CPU.
+func TestLab(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("the echoes and the CPU times of the lab are Linux's")
+	}
+	dir := filepath.Dir(muster(t))
+	for name, args := range map[string][]string{
+		"canonical": {"--devices", "6400"},
+		"peers":     {"peers", "--devices", "6400"},
+		"growth":    {"growth", "--devices", "20000"},
+		"loops":     {"loops", "--devices", "6400"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if _, err := exec.LookPath("redis-server"); name == "peers" && err != nil {
+				t.Skip("redis-server (the Debian package) is not installed")
+			}
+			file := filepath.Join(t.TempDir(), "report.json")
+			cmd := exec.Command(filepath.Join(dir, "muster-bench"), append(args, "--rounds", "1", "--time", "300ms", "--json", file)...)
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			r, err := bench.ReadReport(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(r.Measures) < 2 || len(r.Notes) == 0 || r.Command != name {
+				t.Errorf("report %+v", r)
+			}
+			for _, m := range r.Measures {
+				if f := m.Rounds[0]; f.Requests == 0 || f.Latency.Max <= 0 || f.CPUSeconds < 0 || f.Memory == 0 || f.Other > 0 || len(f.Refused) > 0 {
+					t.Errorf("%s: %+v", m.Name, f)
+				}
+			}
+		})
 	}
 }
