@@ -33,6 +33,9 @@ type Dir struct {
 
 // OpenDir opens or makes the data directory at path and locks it.
 func OpenDir(path string) (*Dir, error) {
+	if err := checkRestored(path); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
