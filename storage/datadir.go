@@ -11,9 +11,14 @@ import (
 	"muster/storage/journal"
 )
 
-// formatLine is the content of DATA/FORMAT. A directory with another one is
-// refused before anything in it is read.
-const formatLine = "muster data directory, format 1\n"
+// format is the version of the data directory. Another one is refused before
+// anything in the directory is read, and nothing converts: there has been no other.
+const format = 1
+
+// formatLine is the content of DATA/FORMAT.
+func formatLine(version int) []byte {
+	return fmt.Appendf(nil, "muster data directory, format %d\n", version)
+}
 
 // ErrLocked means that another process serves the directory.
 var ErrLocked = errors.New("the data directory is in use by another muster process; stop it, or serve another directory")
@@ -28,6 +33,9 @@ type Dir struct {
 
 // OpenDir opens or makes the data directory at path and locks it.
 func OpenDir(path string) (*Dir, error) {
+	if err := checkRestored(path); err != nil {
+		return nil, err
+	}
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return nil, fmt.Errorf("data directory: %w", err)
 	}
@@ -63,8 +71,14 @@ func (d *Dir) checkFormat() error {
 		return fmt.Errorf("%s is no muster data directory: %w", d.Path, err)
 	case err != nil:
 		return fmt.Errorf("data directory: %w", err)
-	case !bytes.Equal(got, []byte(formatLine)):
-		return fmt.Errorf("data directory %s says %q, this muster reads %q: use the muster version that wrote it, or a newer one", d.Path, bytes.TrimSpace(got), formatLine[:len(formatLine)-1])
+	}
+	var version int
+	fmt.Sscanf(string(got), "muster data directory, format %d", &version)
+	switch {
+	case !bytes.Equal(got, formatLine(version)) || version < 1:
+		return fmt.Errorf("data directory %s: its file FORMAT says %.60q, which no muster has written: it is damaged; check the disk and restore the data directory from a backup", d.Path, got)
+	case version != format:
+		return fmt.Errorf("data directory %s is of format %d, this muster reads %d: start the version that wrote it, or a newer one", d.Path, version, format)
 	}
 	return nil
 }
@@ -79,7 +93,7 @@ func (d *Dir) initialize() error {
 			return fmt.Errorf("data directory %s holds %q but no FORMAT file: it is not a muster data directory; name an empty or new one", d.Path, e.Name())
 		}
 	}
-	return WriteFile(d.file("FORMAT"), []byte(formatLine))
+	return WriteFile(d.file("FORMAT"), formatLine(format))
 }
 
 func (d *Dir) file(name string) string { return filepath.Join(d.Path, name) }

@@ -45,7 +45,7 @@ func Restore(r io.Reader, path string, replace bool, opt Options, check func(unp
 		return "", err
 	}
 	if held != nil {
-		before = path + ".before-restore"
+		before = beforeRestore(path)
 		if err := os.Rename(path, before); err != nil {
 			return "", fmt.Errorf("%w; remove what an earlier restore has left there", err)
 		}
@@ -56,6 +56,23 @@ func Restore(r io.Reader, path string, replace bool, opt Options, check func(unp
 		return before, err
 	}
 	return before, journal.Dir(filepath.Dir(path)).SyncDir()
+}
+
+// beforeRestore is where what was at path is kept when a backup takes its place.
+func beforeRestore(path string) string { return filepath.Clean(path) + ".before-restore" }
+
+// checkRestored refuses to begin a new directory in the place of one that a restore
+// has moved away, and was killed before it put the restored one there.
+func checkRestored(path string) error {
+	entries, err := os.ReadDir(path)
+	if len(entries) > 0 || err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	before := beforeRestore(path)
+	if _, err := os.Stat(before); err != nil {
+		return nil
+	}
+	return fmt.Errorf("nothing is in %s, and %s holds what was there before a restore that was cut short: restore again, or rename it back; remove it if a new server is to begin here", path, before)
 }
 
 // vacant says whether a restored directory may take the place of what is at
@@ -107,7 +124,8 @@ func (u *unpacking) run(r io.Reader, opt Options) error {
 	}()
 	err = u.files(tar.NewReader(compressed), in)
 	in.CloseWithError(err) // nil: the end of the state
-	return errors.Join(err, <-loaded, pages.Close())
+	err = errors.Join(err, <-loaded, pages.Close())
+	return errors.Join(err, journal.Dir(filepath.Join(u.dir, "journal")).SyncDir(), journal.Dir(u.dir).SyncDir())
 }
 
 // files writes the backup's files to the directory, and the state to in.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -164,15 +165,46 @@ func TestForeignDirectoryIsRefused(t *testing.T) {
 	}
 }
 
-func TestNewerFormatIsRefused(t *testing.T) {
+// TestFormatGate: a directory of another format is refused by start and verify
+// alike, and what no muster wrote is told from what a newer one did. Nothing in
+// the directory is touched.
+func TestFormatGate(t *testing.T) {
 	b := newBed(t)
 	b.close()
-	if err := os.WriteFile(filepath.Join(b.path, "FORMAT"), []byte("muster data directory, format 2\n"), 0o600); err != nil {
+	path := filepath.Join(b.path, "FORMAT")
+	good := must(os.ReadFile(path))
+	before := filesOf(t, b.path)
+	refused := func(content []byte, words string) {
+		t.Helper()
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		before[path] = string(content)
+		opened := b.tryOpen()
+		_, verified := Verify(b.path, verifyOptions())
+		for _, err := range []error{opened, verified} {
+			if err == nil || !strings.Contains(err.Error(), words) || !strings.Contains(err.Error(), b.path) {
+				t.Errorf("%q: error %v, want %q", content, err, words)
+			}
+		}
+		if !maps.Equal(filesOf(t, b.path), before) {
+			t.Errorf("%q: something in the directory was changed", content)
+		}
+	}
+	refused([]byte("muster data directory, format 2\n"), "is of format 2, this muster reads 1: start the version that wrote it, or a newer one")
+	refused([]byte("muster data directory, format 10\n"), "is of format 10")
+	for _, garbage := range []string{"", "1", "muster data directory, format 0\n", "muster data directory, format -1\n", "muster data directory, format 1", string(good) + string(good)} {
+		refused([]byte(garbage), "no muster has written")
+	}
+	for bit := range len(good) * 8 {
+		bad := bytes.Clone(good)
+		bad[bit/8] ^= 1 << (bit % 8)
+		refused(bad, "data directory ")
+	}
+	if err := os.WriteFile(path, good, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := b.tryOpen(); err == nil || !strings.Contains(err.Error(), "format 2") {
-		t.Errorf("error %v", err)
-	}
+	b.open()
 }
 
 // TestDamagedManifest flips every bit of a manifest and cuts it at every byte.

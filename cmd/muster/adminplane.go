@@ -219,7 +219,7 @@ func (p *program) runtimeSource() admin.RuntimeSource {
 		Histograms: []admin.RuntimeHistogram{
 			histogram("muster_batch_requests", "Requests that one event loop handed to the decider at once.", func(s *server.DeciderStats) *server.Histogram { return &s.BatchSize }),
 			histogram("muster_journal_commit_seconds", "Time to write and sync one journal entry.", func(s *server.DeciderStats) *server.Histogram { return &s.CommitSeconds }),
-			histogram("muster_checkpoint_pause_seconds", "Pause of the decider for one checkpoint step.", func(s *server.DeciderStats) *server.Histogram { return &s.CopySeconds }),
+			histogram("muster_checkpoint_pause_seconds", "Pause of the decider for the begin of a checkpoint, and for each of its steps.", func(s *server.DeciderStats) *server.Histogram { return &s.CopySeconds }),
 		},
 		Counters: []admin.RuntimeValue{
 			decided("muster_journal_entries_total", "Journal entries written.", func(s *server.DeciderStats) *atomic.Uint64 { return &s.Entries }),

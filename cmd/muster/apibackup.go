@@ -6,9 +6,12 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"muster/storage/journal"
 )
 
 // partial is added to the name of a backup that is not complete.
@@ -32,6 +35,9 @@ func (a *apiFlags) backupCommand() *cobra.Command {
 			return errors.Join(err, os.Remove(path+partial))
 		}
 		if err := os.Rename(path+partial, path); err != nil {
+			return err
+		}
+		if err := journal.Dir(filepath.Dir(path)).SyncDir(); err != nil {
 			return err
 		}
 		fmt.Fprintf(s.out, "%s: %.1f MB. It holds the server's private keys: keep it as you keep a password.\n", path, float64(n)/1e6)

@@ -48,7 +48,7 @@ type Cycle struct {
 type DeciderStats struct {
 	BatchSize     Histogram // requests a journal entry
 	CommitSeconds Histogram // journal append and sync
-	CopySeconds   Histogram // a checkpoint step's pause
+	CopySeconds   Histogram // pause of a checkpoint's begin, and of each step
 	Entries       atomic.Uint64
 	EntryBytes    atomic.Uint64
 	Index         atomic.Uint64 // last durable journal index
@@ -191,7 +191,9 @@ func (y *Cycle) HoldCheckpoints(hold bool) { y.held.Store(hold) }
 func (y *Cycle) beginCheckpoint() {
 	y.checkpointing, y.lastBytes, y.lastPass = true, y.written, y.now()
 	y.Stats.Begun.Add(1)
+	start := time.Now()
 	y.checkpoint.Begin(y.core.BeginCheckpoint())
+	y.Stats.CopySeconds.Observe(time.Since(start).Seconds())
 }
 
 // copyPages makes one step; it does nothing while the disk is behind, and when
