@@ -64,7 +64,7 @@ func TestSystemdUnit(t *testing.T) {
 // copySources copies what git knows of, as it stands.
 func copySources(t *testing.T, from, to string) {
 	t.Helper()
-	list, err := exec.Command("git", "-C", from, "ls-files", "-z", "--", "*.go", "go.mod", "go.sum", "Makefile", "admin").Output()
+	list, err := exec.Command("git", "-C", from, "ls-files", "-z", "--", "*.go", "go.mod", "go.sum", "Makefile", "admin", "bench", "internal").Output()
 	if err != nil {
 		t.Skipf("this is no checkout of git: %v", err)
 	}
