@@ -7,11 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strconv"
 
 	"muster/client"
+	"muster/internal/files"
 	"muster/license"
 )
 
@@ -28,22 +28,22 @@ func (o *Options) asidePath() string { return filepath.Join(o.Dir, "damaged") }
 
 // gate is held while folders are looked through, so that nobody finds one busy that
 // is only looked at.
-func (o *Options) gate() (io.Closer, error) { return lockFile(filepath.Join(o.Dir, "lock"), true) }
+func (o *Options) gate() (io.Closer, error) { return o.Disk.Lock(filepath.Join(o.Dir, "lock"), true) }
 
 // choose takes a folder for this process. The caller holds the gate.
-func choose(o *Options, d disk) (chosen *folder, damage, err error) {
+func choose(o *Options) (chosen *folder, damage, err error) {
 	best := fitsNot
 	for n := 1; n <= foldersMax && best != fitsWell; n++ {
-		if _, err := os.Stat(o.folderPath(n)); missing(err) && best <= fitsBlank {
+		if _, err := o.Disk.List(o.folderPath(n)); missing(err) && best <= fitsBlank {
 			break // they are made one after the other
 		}
-		if err := makeDir(o.folderPath(n)); err != nil {
+		if err := files.MakeDir(o.Disk, o.folderPath(n)); err != nil {
 			return nil, damage, errors.Join(err, closeFolder(chosen))
 		}
-		f, bad, err := openFolder(o.folderPath(n), o.asidePath(), d)
+		f, bad, err := openFolder(o.folderPath(n), o.asidePath(), o.Disk)
 		damage = errors.Join(damage, bad)
 		switch {
-		case errors.Is(err, errLocked):
+		case errors.Is(err, files.ErrLocked):
 			continue
 		case err != nil:
 			return nil, damage, errors.Join(err, closeFolder(chosen))
@@ -115,11 +115,11 @@ type device struct {
 
 // deviceUUID reads the client UUID of the directory, or draws one [CLI-4]. If its
 // file is damaged, the folders have it too. The caller holds the gate.
-func deviceUUID(o *Options, d disk) (uuid license.UUID, damage, err error) {
+func deviceUUID(o *Options) (uuid license.UUID, damage, err error) {
 	const name = "device"
 	path := filepath.Join(o.Dir, name)
 	known := device{}
-	switch err := read(path, name, &known); {
+	switch err := read(o.Disk, path, name, &known); {
 	case err == nil:
 		return known.UUID, nil, nil
 	case errors.Is(err, ErrDamaged):
@@ -129,7 +129,7 @@ func deviceUUID(o *Options, d disk) (uuid license.UUID, damage, err error) {
 	}
 	for n := 1; n <= foldersMax && known.UUID == (license.UUID{}); n++ {
 		k := kept{}
-		if read(filepath.Join(o.folderPath(n), stateName), stateName, &k) == nil {
+		if read(o.Disk, filepath.Join(o.folderPath(n), stateName), stateName, &k) == nil {
 			known.UUID = k.State.UUID
 		}
 	}
@@ -143,5 +143,5 @@ func deviceUUID(o *Options, d disk) (uuid license.UUID, damage, err error) {
 	if err != nil {
 		return uuid, damage, err
 	}
-	return known.UUID, damage, d.Write(path, data)
+	return known.UUID, damage, files.Replace(o.Disk, path, data)
 }

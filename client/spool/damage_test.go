@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"muster/client/spool"
+	"muster/internal/files"
 )
 
 // TestEveryBitIsSeen: no bit of a file can turn, and no end of it can be missing,
@@ -48,12 +49,12 @@ func TestEveryBitIsSeen(t *testing.T) {
 // not know; 2 and 4 scans wait in sheets.
 func inDoubt(t *testing.T, s *testServer, dir string) {
 	t.Helper()
-	d := &faultyDisk{Disk: spool.RealDisk}
-	sp := must(spool.OpenOn(spool.Options{Dir: dir, LicenseKey: s.Key, Vendor: s.Ring, Use: scan}, d))
+	d := &faultyDisk{Disk: files.OS{}}
+	sp := must(spool.Open(spool.Options{Dir: dir, LicenseKey: s.Key, Vendor: s.Ring, Use: scan, Disk: d}))
 	must(sp.CheckIn(context.Background()))
 	check(sp.Add("QR", 1))
 	before := s.uses(1)
-	d.at, d.forever = d.done+3, true // its state with the report, the sheet that goes, and then
+	d.at, d.forever = d.done+7, true // its state with the report takes five, the sheet that goes one, and then
 	if err := sp.Send(context.Background()); err == nil || s.uses(1) != before+1 {
 		t.Fatalf("error %v, %d scans counted", err, s.uses(1)-before)
 	}
@@ -177,7 +178,7 @@ func TestTornWrite(t *testing.T) {
 				t.Fatalf("%s.new of %d bytes: %v", name, n, err)
 			}
 			check(sp.Close())
-			for _, left := range files(t, dir) {
+			for _, left := range filesIn(t, dir) {
 				if strings.HasSuffix(left, ".new") {
 					t.Fatalf("%s of %d bytes is left", left, n)
 				}
@@ -199,11 +200,11 @@ func TestLaterVersion(t *testing.T) {
 	inDoubt(t, s, dir)
 	path := filepath.Join(dir, "1", "state")
 	check(os.WriteFile(path, spool.Later(must(os.ReadFile(path))), 0o600))
-	names := files(t, dir)
+	names := filesIn(t, dir)
 	if _, err := spool.Open(spool.Options{Dir: dir, LicenseKey: s.Key, Vendor: s.Ring, Use: scan}); !errors.Is(err, spool.ErrVersion) || !strings.Contains(err.Error(), path) {
 		t.Errorf("error %v, want one of the version that names %s", err, path)
 	}
-	if got := files(t, dir); fmt.Sprint(got) != fmt.Sprint(names) {
+	if got := filesIn(t, dir); fmt.Sprint(got) != fmt.Sprint(names) {
 		t.Errorf("files %v, before %v", got, names)
 	}
 }

@@ -8,12 +8,13 @@ import (
 	"testing"
 
 	"muster/client/spool"
+	"muster/internal/files"
 )
 
 // faultyDisk fails at one of its operations: before it was done or after, as a full
 // disk does once or as the end of the process does from then on.
 type faultyDisk struct {
-	spool.Disk
+	files.Disk
 	at      int  // which operation, from 1
 	after   bool // it was done all the same
 	forever bool
@@ -31,8 +32,16 @@ func (d *faultyDisk) try(do func() error) error {
 	return do()
 }
 
-func (d *faultyDisk) Write(path string, data []byte) error {
-	return d.try(func() error { return d.Disk.Write(path, data) })
+func (d *faultyDisk) Create(path string) (f files.File, err error) {
+	err = d.try(func() (err error) {
+		f, err = d.Disk.Create(path)
+		return err
+	})
+	return faultyFile{f, d}, err
+}
+
+func (d *faultyDisk) MakeDir(path string) error {
+	return d.try(func() error { return d.Disk.MakeDir(path) })
 }
 
 func (d *faultyDisk) Remove(path string) error {
@@ -42,6 +51,26 @@ func (d *faultyDisk) Remove(path string) error {
 func (d *faultyDisk) Rename(from, to string) error {
 	return d.try(func() error { return d.Disk.Rename(from, to) })
 }
+
+func (d *faultyDisk) SyncDir(path string) error {
+	return d.try(func() error { return d.Disk.SyncDir(path) })
+}
+
+// faultyFile fails as its disk does.
+type faultyFile struct {
+	files.File
+	d *faultyDisk
+}
+
+func (f faultyFile) Write(b []byte) (n int, err error) {
+	err = f.d.try(func() (err error) {
+		n, err = f.File.Write(b)
+		return err
+	})
+	return n, err
+}
+
+func (f faultyFile) Sync() error { return f.d.try(f.File.Sync) }
 
 // ledger is what an application was told. Every count is another power of two, so
 // that a sum shows which are in it.
@@ -94,11 +123,11 @@ func (l *ledger) work(sp *spool.Spool, again bool) error {
 func TestEveryOperationFails(t *testing.T) {
 	everyOperation(t, func(t *testing.T, s *testServer, at int, after bool) bool {
 		l := ledger{}
-		d := &faultyDisk{Disk: spool.RealDisk, at: at, after: after}
-		o := spool.Options{Dir: t.TempDir(), LicenseKey: s.Key, Vendor: s.Ring, Use: scan}
-		sp, err := spool.OpenOn(o, d)
+		d := &faultyDisk{Disk: files.OS{}, at: at, after: after}
+		o := spool.Options{Dir: t.TempDir(), LicenseKey: s.Key, Vendor: s.Ring, Use: scan, Disk: d}
+		sp, err := spool.Open(o)
 		if err != nil {
-			sp = must(spool.OpenOn(o, d))
+			sp = must(spool.Open(o))
 		}
 		defer sp.Close()
 		before := s.uses(1)
@@ -128,10 +157,10 @@ func TestEveryOperationFails(t *testing.T) {
 func TestDiesAtEveryOperation(t *testing.T) {
 	everyOperation(t, func(t *testing.T, s *testServer, at int, after bool) bool {
 		l := ledger{}
-		d := &faultyDisk{Disk: spool.RealDisk, at: at, after: after, forever: true}
-		o := spool.Options{Dir: t.TempDir(), LicenseKey: s.Key, Vendor: s.Ring, Use: scan}
+		d := &faultyDisk{Disk: files.OS{}, at: at, after: after, forever: true}
+		o := spool.Options{Dir: t.TempDir(), LicenseKey: s.Key, Vendor: s.Ring, Use: scan, Disk: d}
 		before := s.uses(1)
-		if sp, err := spool.OpenOn(o, d); err == nil {
+		if sp, err := spool.Open(o); err == nil {
 			_ = l.work(sp, false)
 			sp.Die()
 		}

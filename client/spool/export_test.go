@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"muster/client"
+	"muster/internal/files"
 )
 
 // What tests of the package see beside its exported names.
@@ -18,15 +19,6 @@ const (
 	FoldersMax  = foldersMax
 	LateSeconds = lateSeconds
 )
-
-// Disk is what changes files.
-type Disk = disk
-
-// RealDisk changes them.
-var RealDisk Disk = osDisk{}
-
-// OpenOn opens a spool on another disk.
-func OpenOn(o Options, d Disk) (*Spool, error) { return open(o, d) }
 
 var (
 	Encode = encode
@@ -57,7 +49,7 @@ func EditState(t *testing.T, dir string, edit func(*client.State)) {
 	t.Helper()
 	path := filepath.Join(dir, "1", stateName)
 	k := kept{}
-	err := read(path, stateName, &k)
+	err := read(files.OS{}, path, stateName, &k)
 	if err == nil {
 		edit(&k.State)
 		var b []byte

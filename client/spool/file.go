@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"os"
-	"path/filepath"
+
+	"muster/internal/files"
 )
 
 // version is the format of the files, the third word of each.
@@ -63,8 +63,8 @@ func decode(kind string, b []byte, v any) error {
 }
 
 // read decodes a file. An error names it; one that is not there is [os.ErrNotExist].
-func read(path, kind string, v any) error {
-	b, err := os.ReadFile(path)
+func read(d files.Disk, path, kind string, v any) error {
+	b, err := d.Read(path)
 	if err != nil {
 		return err
 	}
@@ -72,50 +72,4 @@ func read(path, kind string, v any) error {
 		return fmt.Errorf("%s: %w", path, err)
 	}
 	return nil
-}
-
-// disk is what changes files. Tests put a full disk or the end of the process in
-// its place.
-type disk interface {
-	// Write replaces a file as a whole; it is durable when Write returns nil.
-	Write(path string, data []byte) error
-	Remove(path string) error
-	Rename(from, to string) error
-}
-
-type osDisk struct{}
-
-func (osDisk) Write(path string, data []byte) error {
-	beside := path + besideSuffix
-	f, err := os.OpenFile(beside, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(beside, path); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
-}
-
-func (osDisk) Remove(path string) error { return os.Remove(path) }
-
-func (osDisk) Rename(from, to string) error { return os.Rename(from, to) }
-
-// besideSuffix ends the name of a file that is being written. Whoever opens a
-// folder finds it only when its writer was killed.
-const besideSuffix = ".new"
-
-// makeDir makes a directory that is still there after a power cut.
-func makeDir(path string) error {
-	if err := os.MkdirAll(path, 0o700); err != nil {
-		return err
-	}
-	return syncDir(filepath.Dir(path))
 }

@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"muster/client"
+	"muster/internal/files"
 	"muster/license"
 	"muster/protocol"
 )
@@ -26,8 +27,6 @@ var ErrFull = fmt.Errorf("spool: %d sheets of usage wait for the server: connect
 
 // ErrClosed means that the spool was closed.
 var ErrClosed = errors.New("spool: closed")
-
-var errLocked = errors.New("locked by another process")
 
 // kept is what the state file holds.
 type kept struct {
@@ -59,7 +58,7 @@ func sum(lines []protocol.Line) (n uint64) {
 // folder is what one process has on disk. Its lock is held as long as it is open.
 type folder struct {
 	path string
-	disk disk
+	disk files.Disk
 	lock io.Closer
 
 	mu     sync.Mutex
@@ -75,9 +74,9 @@ const stateName = "state"
 func sheetName(number uint64) string { return "sheet-" + strconv.FormatUint(number, 10) }
 
 // openFolder locks a folder and reads it. What is damaged is set aside in aside,
-// and told by damage. errLocked: another process has it.
-func openFolder(path, aside string, d disk) (f *folder, damage, err error) {
-	lock, err := lockFile(filepath.Join(path, "lock"), false)
+// and told by damage. [files.ErrLocked]: another process has it.
+func openFolder(path, aside string, d files.Disk) (f *folder, damage, err error) {
+	lock, err := d.Lock(filepath.Join(path, "lock"), false)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -94,7 +93,7 @@ func (f *folder) file(name string) string { return filepath.Join(f.path, name) }
 // state nothing says which those are: then all is set aside.
 func (f *folder) read(aside string) (damage, err error) {
 	path := f.file(stateName)
-	lost := read(path, stateName, &f.kept)
+	lost := read(f.disk, path, stateName, &f.kept)
 	switch {
 	case lost == nil:
 	case errors.Is(lost, ErrDamaged):
@@ -125,24 +124,24 @@ func (f *folder) read(aside string) (damage, err error) {
 // readSheets reads the sheets that were not taken, in order, and removes what a
 // process that was killed has left.
 func (f *folder) readSheets(aside string) (sheets []sheet, damage, err error) {
-	entries, err := os.ReadDir(f.path)
+	names, err := f.disk.List(f.path)
 	if err != nil {
 		return nil, nil, err
 	}
-	for _, e := range entries {
-		digits, isSheet := strings.CutPrefix(e.Name(), "sheet-")
+	for _, name := range names {
+		digits, isSheet := strings.CutPrefix(name, "sheet-")
 		number, bad := strconv.ParseUint(digits, 10, 64)
 		s := sheet{}
 		switch {
-		case strings.HasSuffix(e.Name(), besideSuffix), isSheet && bad == nil && number <= f.kept.Taken:
-			_ = f.disk.Remove(f.file(e.Name())) // else next time
+		case strings.HasSuffix(name, files.BesideSuffix), isSheet && bad == nil && number <= f.kept.Taken:
+			_ = f.disk.Remove(f.file(name)) // else next time
 			continue
 		case !isSheet || bad != nil:
 			continue
 		}
-		bad = read(f.file(e.Name()), "sheet", &s)
+		bad = read(f.disk, f.file(name), "sheet", &s)
 		if bad == nil && s.Number != number {
-			bad = fmt.Errorf("%s: %w: it is sheet %d", f.file(e.Name()), ErrDamaged, s.Number)
+			bad = fmt.Errorf("%s: %w: it is sheet %d", f.file(name), ErrDamaged, s.Number)
 		}
 		switch {
 		case bad == nil:
@@ -151,7 +150,7 @@ func (f *folder) readSheets(aside string) (sheets []sheet, damage, err error) {
 			return nil, nil, bad
 		default:
 			damage = errors.Join(damage, fmt.Errorf("%w; what it counts is not sent", bad))
-			if err := f.setAside(aside, e.Name(), nil); err != nil {
+			if err := f.setAside(aside, name, nil); err != nil {
 				return nil, nil, err
 			}
 		}
@@ -163,7 +162,7 @@ func (f *folder) readSheets(aside string) (sheets []sheet, damage, err error) {
 // setAside moves files out of the folder: one by name, and sheets. The sheets go
 // first: as long as the damaged state is there, they are not read.
 func (f *folder) setAside(aside, name string, sheets []sheet) error {
-	if err := makeDir(aside); err != nil {
+	if err := files.MakeDir(f.disk, aside); err != nil {
 		return err
 	}
 	names := make([]string, 0, len(sheets)+1)
@@ -188,7 +187,7 @@ func (f *folder) write(name, kind string, v any) error {
 	if err != nil {
 		return err
 	}
-	return f.disk.Write(f.file(name), data)
+	return files.Replace(f.disk, f.file(name), data)
 }
 
 // keep stores the client's state, and with it which sheets were taken; the files

@@ -16,6 +16,7 @@ import (
 
 	"muster/client"
 	"muster/client/spool"
+	"muster/internal/files"
 	"muster/license"
 	"muster/protocol"
 )
@@ -124,7 +125,7 @@ func keeping(path, licenseKey string, ring *license.KeyRing) (*client.Client, er
 	})
 }
 
-func writeDurably(path string, b []byte) error { return spool.RealDisk.Write(path, b) }
+func writeDurably(path string, b []byte) error { return files.Replace(files.OS{}, path, b) }
 
 // TestApplication runs what docs/SDK.md shows.
 func TestApplication(t *testing.T) {

@@ -118,8 +118,8 @@ func mustSend(t *testing.T, sp *spool.Spool) {
 	}
 }
 
-// files are those of a directory and below, locks apart, by name.
-func files(t *testing.T, dir string) (names []string) {
+// filesIn are those of a directory and below, locks apart, by name.
+func filesIn(t *testing.T, dir string) (names []string) {
 	t.Helper()
 	check(filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
 		if err == nil && !d.IsDir() && d.Name() != "lock" {

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"muster/client"
+	"muster/internal/files"
 	"muster/license"
 	"muster/protocol"
 )
@@ -29,6 +30,11 @@ type Options struct {
 	UUID license.UUID
 	// Timeout is that of [client.Options].
 	Timeout time.Duration
+	// Exchange is that of [client.Options].
+	Exchange func(context.Context, *protocol.Request) (*protocol.Answer, error)
+	// Disk is where Dir is; nil is the operating system's. There is another one only
+	// for muster's own simulation.
+	Disk files.Disk
 
 	key     license.LicenseKey
 	servers []string
@@ -38,7 +44,6 @@ type Options struct {
 // goroutine; Add and what reads never wait for the network.
 type Spool struct {
 	options Options
-	disk    disk
 	own     *stream
 	now     func() time.Time // tests put their own in its place
 
@@ -52,9 +57,7 @@ type Spool struct {
 //
 // Errors: [ErrTaken], [ErrVersion], those of [client.New], and those of the disk.
 // Damage is none, see [Spool.Damaged].
-func Open(o Options) (*Spool, error) { return open(o, osDisk{}) }
-
-func open(o Options, d disk) (s *Spool, err error) {
+func Open(o Options) (s *Spool, err error) {
 	if o.key, err = license.ParseLicenseKey(o.LicenseKey); err != nil {
 		return nil, err
 	}
@@ -62,7 +65,10 @@ func open(o Options, d disk) (s *Spool, err error) {
 	if o.Dir == "" {
 		return nil, errors.New("spool: no directory")
 	}
-	if err := makeDir(o.Dir); err != nil {
+	if o.Disk == nil {
+		o.Disk = files.OS{}
+	}
+	if err := files.MakeDir(o.Disk, o.Dir); err != nil {
 		return nil, fmt.Errorf("spool: %w", err)
 	}
 	gate, err := o.gate()
@@ -70,7 +76,7 @@ func open(o Options, d disk) (s *Spool, err error) {
 		return nil, fmt.Errorf("spool: %w", err)
 	}
 	defer gate.Close()
-	s = &Spool{options: o, disk: d}
+	s = &Spool{options: o}
 	if err := s.open(); err != nil {
 		return nil, err
 	}
@@ -80,14 +86,14 @@ func open(o Options, d disk) (s *Spool, err error) {
 // open is what is done under the gate.
 func (s *Spool) open() error {
 	if s.options.UUID == (license.UUID{}) {
-		uuid, damage, err := deviceUUID(&s.options, s.disk)
+		uuid, damage, err := deviceUUID(&s.options)
 		s.damaged(damage)
 		if err != nil {
 			return fmt.Errorf("spool: %w", err)
 		}
 		s.options.UUID = uuid
 	}
-	f, damage, err := choose(&s.options, s.disk)
+	f, damage, err := choose(&s.options)
 	s.damaged(damage)
 	if err != nil {
 		return fmt.Errorf("spool: %w", err)
@@ -215,7 +221,7 @@ func (s *Spool) adopt(ctx context.Context) error {
 // this license key's servers; nil if it does not.
 func (s *Spool) abandoned(number int) (*folder, error) {
 	path := s.options.folderPath(number)
-	if _, err := os.Stat(path); missing(err) || path == s.own.path {
+	if _, err := s.options.Disk.List(path); missing(err) || path == s.own.path {
 		return nil, nil
 	}
 	gate, err := s.options.gate()
@@ -223,10 +229,10 @@ func (s *Spool) abandoned(number int) (*folder, error) {
 		return nil, err
 	}
 	defer gate.Close()
-	f, damage, err := openFolder(path, s.options.asidePath(), s.disk)
+	f, damage, err := openFolder(path, s.options.asidePath(), s.options.Disk)
 	s.damaged(damage)
 	switch {
-	case errors.Is(err, errLocked):
+	case errors.Is(err, files.ErrLocked):
 		return nil, nil
 	case err != nil:
 		return nil, err

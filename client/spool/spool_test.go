@@ -32,7 +32,7 @@ func TestAddedCountsOnce(t *testing.T) {
 		check(first.Add("", 1))
 		check(first.Add("QR", 0))
 	}
-	if got := files(t, dir); !slices.Equal(got, []string{"1/sheet-1", "1/state", "device"}) {
+	if got := filesIn(t, dir); !slices.Equal(got, []string{"1/sheet-1", "1/state", "device"}) {
 		t.Errorf("files %v", got)
 	}
 	var sheet struct{ Lines []protocol.Line }
@@ -54,7 +54,7 @@ func TestAddedCountsOnce(t *testing.T) {
 	if s.uses(1) != 120 {
 		t.Errorf("%d scans counted, want 120", s.uses(1))
 	}
-	if got := files(t, dir); !slices.Equal(got, []string{"1/state", "device"}) {
+	if got := filesIn(t, dir); !slices.Equal(got, []string{"1/state", "device"}) {
 		t.Errorf("files %v are left", got)
 	}
 	if n := s.streams(); n != 1 {
@@ -97,7 +97,7 @@ func TestManySlots(t *testing.T) {
 		mustAdd(t, sp, 1)
 		now = now.Add(protocol.SlotSeconds * time.Second)
 	}
-	if got := files(t, dir); len(got) != 2+3 {
+	if got := filesIn(t, dir); len(got) != 2+3 {
 		t.Errorf("files %v, want 3 sheets", got)
 	}
 	mustSend(t, sp)

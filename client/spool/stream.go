@@ -29,7 +29,7 @@ type stream struct {
 // because the application was given other vendor keys, is forgotten.
 func newStream(o *Options, f *folder) (*stream, error) {
 	f.kept.Servers = o.servers
-	co := client.Options{LicenseKey: o.LicenseKey, Vendor: o.Vendor, Timeout: o.Timeout, State: f.kept.State, Keep: f.keep}
+	co := client.Options{LicenseKey: o.LicenseKey, Vendor: o.Vendor, Timeout: o.Timeout, Exchange: o.Exchange, State: f.kept.State, Keep: f.keep}
 	c, err := client.New(co)
 	if errors.Is(err, license.ErrGrant) {
 		co.State.Grant, co.State.Proof = nil, nil

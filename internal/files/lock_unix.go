@@ -1,6 +1,6 @@
 //go:build darwin || dragonfly || freebsd || linux || netbsd || openbsd
 
-package spool
+package files
 
 import (
 	"errors"
@@ -12,7 +12,7 @@ import (
 )
 
 // lockFile takes an exclusive lock that the kernel drops with the process. If
-// another one has it, lockFile waits or returns errLocked.
+// another one has it, lockFile waits or returns ErrLocked.
 func lockFile(path string, wait bool) (io.Closer, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -29,7 +29,7 @@ func lockFile(path string, wait bool) (io.Closer, error) {
 		case errors.Is(err, unix.EINTR):
 		case errors.Is(err, unix.EWOULDBLOCK):
 			f.Close()
-			return nil, errLocked
+			return nil, ErrLocked
 		default:
 			f.Close()
 			return nil, fmt.Errorf("%s: lock: %w", path, err)

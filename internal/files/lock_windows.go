@@ -1,4 +1,4 @@
-package spool
+package files
 
 import (
 	"errors"
@@ -10,7 +10,7 @@ import (
 )
 
 // lockFile takes an exclusive lock that the system drops with the process. If
-// another one has it, lockFile waits or returns errLocked.
+// another one has it, lockFile waits or returns ErrLocked.
 func lockFile(path string, wait bool) (io.Closer, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -26,7 +26,7 @@ func lockFile(path string, wait bool) (io.Closer, error) {
 		return f, nil
 	case errors.Is(err, windows.ERROR_LOCK_VIOLATION):
 		f.Close()
-		return nil, errLocked
+		return nil, ErrLocked
 	}
 	f.Close()
 	return nil, fmt.Errorf("%s: lock: %w", path, err)
