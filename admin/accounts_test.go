@@ -248,3 +248,38 @@ func TestPasswordHash(t *testing.T) {
 		}
 	}
 }
+
+// Who is refused at the admin port is in the log: each cause and source once, with
+// what to do.
+func TestRefusalsAreLogged(t *testing.T) {
+	b := newBed(t)
+	b.call(localToken, "PUT", accounts+"/admin", jsonBody(`{"role": "admin", "password": "correct horse"}`), created, nil)
+	b.log.Reset()
+	for range 3 {
+		b.refused("wrong-token", "GET", "/api/v1/items", noBody, who, "unauthorized")
+		b.refused("", "GET", "/api/v1/items", noBody, who, "unauthorized") // nothing was tried
+	}
+	for range 2 {
+		b.refused("", "POST", "/api/v1/session", jsonBody(`{"name": "admin", "password": "not this one"}`), not, "wrong-login")
+	}
+	b.refused("", "POST", "/api/v1/setup", jsonBody(`{"code": "guess"}`), not, "wrong-setup-code")
+	r := request("", "GET", "/", noBody)
+	r.Host = "evil.example"
+	b.problem(r)
+	for _, wanted := range []string{
+		`level=WARN msg="an API token was refused: the token is not known here`,
+		`level=WARN msg="failed login: if it was one of yours, \"muster reset-admin\"`,
+		`level=WARN msg="wrong setup code: the right one is in the file`,
+		`level=WARN msg="a request to the admin port was refused: this server is not known as \"evil.example\"`,
+	} {
+		if n := strings.Count(b.log.String(), wanted); n != 1 {
+			t.Errorf("%d times %s in\n%s", n, wanted, b.log)
+		}
+	}
+	if n := strings.Count(b.log.String(), "from=10.0.0.77/32"); n != 4 {
+		t.Errorf("%d lines tell from where:\n%s", n, b.log)
+	}
+	if strings.Contains(b.log.String(), "wrong-token") || strings.Contains(b.log.String(), "not this one") || strings.Contains(b.log.String(), "guess") {
+		t.Errorf("a secret is in the log:\n%s", b.log)
+	}
+}

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"muster/engine"
+	"muster/internal/notices"
 	"muster/license"
 )
 
@@ -87,9 +88,10 @@ type Config struct {
 // Admin is the API over one server.
 type Admin struct {
 	Config
-	local  [sha256.Size]byte // of LocalToken
-	setup  setupGuard
-	logins loginGuard
+	local   [sha256.Size]byte // of LocalToken
+	notices *notices.Log
+	setup   setupGuard
+	logins  loginGuard
 
 	tokens   records[tokenObject]
 	accounts records[accountObject]
@@ -102,7 +104,7 @@ type Admin struct {
 
 // New makes the API and registers its collector with c.Metrics.
 func New(c Config) *Admin {
-	a := &Admin{Config: c, local: sha256.Sum256([]byte(c.LocalToken)), hashing: make(chan struct{}, passwordWork), events: newListeners()}
+	a := &Admin{Config: c, notices: notices.New(c.Log), local: sha256.Sum256([]byte(c.LocalToken)), hashing: make(chan struct{}, passwordWork), events: newListeners()}
 	a.tokens.kind, a.accounts.kind, a.sessions.kind = objectToken, objectAccount, objectSession
 	a.alerting.init()
 	if a.Metrics == nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"sync"
@@ -76,7 +77,7 @@ func (a *Admin) runAlerts(ctx context.Context) {
 		err = a.deliverAlerts(ctx)
 	}
 	if err != nil && ctx.Err() == nil && a.isReady() {
-		a.Log.Error("alerts could not be evaluated or noted; they are tried again", "error", err)
+		a.notices.Tell(slog.LevelError, "alerts", 1, "alerts could not be evaluated or noted; they are tried again", "error", err)
 	}
 }
 
@@ -146,7 +147,7 @@ func (a *Admin) checkAlerts(ctx context.Context, who string) (AlertCheck, error)
 	a.alerting.last.Store(&evaluation{a.now(), next.List()})
 	for _, f := range fresh {
 		answer.Alerts = append(answer.Alerts, MetThreshold{f.Rule, f.Subject, f.Threshold})
-		a.Log.Warn("usage alert", "rule", f.Rule, "subject", f.Subject, "threshold", f.Threshold, "value", f.Value, "of", f.Of)
+		a.notices.Tell(slog.LevelWarn, fmt.Sprint("alert ", f.Rule, f.Subject, f.Threshold), 1, "usage alert: a threshold is newly met; \"muster alerts show\" lists all that are", "rule", f.Rule, "subject", f.Subject, "threshold", f.Threshold, "value", f.Value, "of", f.Of)
 	}
 	return answer, nil
 }

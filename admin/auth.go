@@ -3,6 +3,8 @@ package admin
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"errors"
+	"log/slog"
 	"net/http"
 	"strings"
 )
@@ -43,6 +45,10 @@ func (a *Admin) authorize(wanted Scope, r *http.Request) (caller, error) {
 		return caller{name: "anonymous"}, nil
 	}
 	who, err := a.authenticate(r)
+	if p := (*Problem)(nil); errors.As(err, &p) && p.Status == http.StatusUnauthorized && r.Header.Get("Authorization") != "" {
+		from := sourceOf(r).String()
+		a.notices.Tell(slog.LevelWarn, "token "+from, 1, "an API token was refused: "+p.Detail, "from", from)
+	}
 	if err != nil {
 		return who, err
 	}

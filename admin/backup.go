@@ -21,7 +21,7 @@ func (a *Admin) sendBackup(w http.ResponseWriter, _ *http.Request) error {
 	w.Header().Set("Content-Type", "application/zstd")
 	w.Header().Set("Content-Disposition", `attachment; filename="muster-backup.tar.zst"`)
 	if err := a.Backup(&patient{w, http.NewResponseController(w)}); err != nil {
-		a.Log.Error("a backup broke off", "error", err)
+		a.Log.Error("a backup broke off; what came of it is not whole, take another", "error", err)
 		panic(http.ErrAbortHandler)
 	}
 	return nil

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"html/template"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -24,6 +25,8 @@ func (a *Admin) Guarded(next http.Handler) http.Handler {
 func (a *Admin) wall(refuse func(*http.Request) *Problem) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		p := refuse(r)
+		from := sourceOf(r).String()
+		a.notices.Tell(slog.LevelWarn, p.Kind()+" "+from, 1, "a request to the admin port was refused: "+p.Detail, "from", from)
 		if !strings.Contains(r.Header.Get("Accept"), "text/html") {
 			a.writeProblem(w, r, p)
 			return

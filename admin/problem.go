@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"slices"
 	"strconv"
@@ -118,7 +119,7 @@ func problemOfLicense(err error, fault *license.Error) *Problem {
 func (a *Admin) writeProblem(w http.ResponseWriter, r *http.Request, err error) {
 	p, ok := problemOf(err)
 	if !ok {
-		a.Log.Error("admin request failed", "method", r.Method, "path", r.URL.Path, "error", err)
+		a.notices.Tell(slog.LevelError, "request "+r.Pattern, 1, "an admin request failed; report this line to muster's makers if it lasts", "method", r.Method, "path", r.URL.Path, "error", err)
 	}
 	if p.Status == http.StatusServiceUnavailable && w.Header().Get("Retry-After") == "" {
 		w.Header().Set("Retry-After", "1")

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"regexp"
@@ -100,8 +101,7 @@ func (a *Admin) logIn(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if !ok {
-		a.logins.failed(r, a.Now())
-		a.Log.Warn("failed login", "from", r.RemoteAddr)
+		a.loginFailed(r)
 		return refusal(http.StatusForbidden, "wrong-login", "that is not the name and password of an account; \"muster reset-admin\" on the server's machine sets a new password")
 	}
 	a.logins.passed(r)
@@ -110,6 +110,13 @@ func (a *Admin) logIn(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return writeJSON(w, http.StatusCreated, session)
+}
+
+// loginFailed makes the source wait, and tells of it.
+func (a *Admin) loginFailed(r *http.Request) {
+	a.logins.failed(r, a.Now())
+	from := sourceOf(r).String()
+	a.notices.Tell(slog.LevelWarn, "login "+from, 1, "failed login: if it was one of yours, \"muster reset-admin\" or \"muster account set\" sets a new password; if not, keep that network from the admin port", "from", from)
 }
 
 // beginSession makes a session and gives its secret to the browser.
@@ -267,7 +274,7 @@ func (a *Admin) changePassword(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if !ok {
-		a.logins.failed(r, a.Now())
+		a.loginFailed(r)
 		return refusedField(http.StatusForbidden, "wrong-password", "old", "that is not your present password")
 	}
 	a.logins.passed(r)

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"sync"
@@ -61,7 +62,7 @@ func (a *Admin) exchangeCode(w http.ResponseWriter, r *http.Request) error {
 	}
 	a.setup.mutex.Lock()
 	defer a.setup.mutex.Unlock()
-	if err := a.checkCode(w, in.Code); err != nil {
+	if err := a.checkCode(w, r, in.Code); err != nil {
 		return err
 	}
 	r = r.WithContext(context.WithValue(r.Context(), callerKey{}, caller{name: "setup code", scope: ScopeWrite}))
@@ -72,7 +73,7 @@ func (a *Admin) exchangeCode(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, http.StatusCreated, answer)
 }
 
-func (a *Admin) checkCode(w http.ResponseWriter, given string) error {
+func (a *Admin) checkCode(w http.ResponseWriter, r *http.Request, given string) error {
 	now := a.Now()
 	if wait := time.Duration(a.setup.until - now); wait > 0 {
 		seconds := int64((wait + time.Second - 1) / time.Second)
@@ -86,7 +87,7 @@ func (a *Admin) checkCode(w http.ResponseWriter, given string) error {
 	want, got := sha256.Sum256([]byte(code)), sha256.Sum256([]byte(given))
 	if subtle.ConstantTimeCompare(want[:], got[:]) != 1 {
 		a.setup.failed(now)
-		a.Log.Warn("wrong setup code", "failures", a.setup.failures)
+		a.notices.Tell(slog.LevelWarn, "setup code", 1, "wrong setup code: the right one is in the file setup-code of the data directory; if nobody of yours tried, keep others from the admin port", "from", sourceOf(r).String())
 		return refusal(http.StatusForbidden, "wrong-setup-code", "that is not the setup code; it stands in the file that the server named at its first start")
 	}
 	return nil

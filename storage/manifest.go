@@ -92,7 +92,7 @@ func (m *manifest) decode(b []byte) error {
 		return fmt.Errorf("%w: checksum mismatch", errManifest)
 	}
 	if v := le.Uint32(b[8:]); v != manifestVersion {
-		return fmt.Errorf("version %d, this muster reads %d", v, manifestVersion)
+		return fmt.Errorf("version %d, this muster reads %d: use the muster version that wrote it, or a newer one", v, manifestVersion)
 	}
 	r := &fields{b: b[12 : len(b)-4]}
 	m.begin, m.previous = r.u64(), r.u64()

@@ -136,7 +136,7 @@ func (s *Store) loadPages(m *manifest) error {
 	err := s.pages.Scan(pagePrefix, func(key, value []byte) error {
 		id := engine.PageID{Table: key[1], Number: binary.BigEndian.Uint32(key[2:])}
 		if len(value) != engine.PageBytes || id.Table >= engine.Tables {
-			return fmt.Errorf("page %d of table %d: not a page of this format", id.Number, id.Table)
+			return fmt.Errorf("page %d of table %d: not a page of this format: damaged; restore the data directory from a backup", id.Number, id.Table)
 		}
 		p := (*engine.Page)(value)
 		crc, err := p.Check(id)

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -20,6 +22,7 @@ import (
 	"muster/engine"
 	"muster/engine/server"
 	"muster/internal/build"
+	"muster/internal/notices"
 	"muster/storage"
 )
 
@@ -112,7 +115,7 @@ func (p *program) openAdmin() error {
 	api.Metrics.MustRegister(admin.NewRuntimeCollector(p.runtimeSource()))
 	p.admin.http = &http.Server{
 		Handler: p.adminHandler(api), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute,
-		WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
+		WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10, ErrorLog: log.New(httpLog{p.notices}, "", 0),
 	}
 	p.admin.http.RegisterOnShutdown(api.EndEvents)
 	ctx, cancel := context.WithCancel(context.Background())
@@ -130,6 +133,20 @@ func (p *program) openAdmin() error {
 		}
 	}()
 	return nil
+}
+
+// httpLog tells what net/http has to say: of handshakes that failed, for the most
+// part, because a client does not trust the certificate.
+type httpLog struct{ notices *notices.Log }
+
+func (l httpLog) Write(line []byte) (int, error) {
+	text := strings.TrimSpace(string(line))
+	cause, message := "http", "the admin port's HTTP server complains"
+	if strings.Contains(text, "TLS handshake error") {
+		cause, message = "tls", "a client of the admin port could not agree on TLS; let it trust the certificate (muster --ca), or use http:// when there is no TLS"
+	}
+	l.notices.Tell(slog.LevelWarn, cause, 1, message, "error", text)
+	return len(line), nil
 }
 
 // adminHandler serves the API, and the portal where the API is not.

@@ -20,6 +20,7 @@ import (
 	"sync"
 	"time"
 
+	"muster/internal/notices"
 	"muster/storage"
 )
 
@@ -34,6 +35,7 @@ const (
 type certificate struct {
 	cert, key string // files
 	log       *slog.Logger
+	notices   *notices.Log
 
 	mu     sync.Mutex
 	loaded *tls.Certificate
@@ -46,7 +48,7 @@ const certLook = time.Second
 
 // openCertificate reads a certificate; its faults are told at the start.
 func openCertificate(cert, key string, log *slog.Logger) (*certificate, error) {
-	c := &certificate{cert: cert, key: key, log: log}
+	c := &certificate{cert: cert, key: key, log: log, notices: notices.New(log)}
 	loaded, err := tls.LoadX509KeyPair(cert, key)
 	if err != nil {
 		return nil, fmt.Errorf("certificate of the admin API: %w; --admin-cert and --admin-key are files in PEM form that belong together", err)
@@ -79,7 +81,7 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	}
 	loaded, err := tls.LoadX509KeyPair(c.cert, c.key)
 	if err != nil {
-		c.log.Warn("the changed certificate of the admin API can't be read; the one before stays in use", "error", err)
+		c.notices.Tell(slog.LevelWarn, "certificate", 1, "the changed certificate of the admin API can't be read; the one before stays in use: put files in PEM form that belong together", "error", err)
 		return c.loaded, nil
 	}
 	c.loaded, c.stamp = &loaded, stamp

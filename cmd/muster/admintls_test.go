@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/tls"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -33,6 +34,7 @@ func TestAdminTLS(t *testing.T) { // [OPS-2]
 	}
 	failsAPI(t, exitFailed, "is not trusted", "status", "--url", c.p.url, "--token", secret, "--ca", other)
 	failsAPI(t, exitUsage, "expected a certificate", "status", "--url", c.p.url, "--token", secret, "--ca", token)
+	c.logged(`level=WARN msg="a client of the admin port could not agree on TLS; let it trust the certificate.*bad certificate`)
 	first := c.p.fingerprint
 	c.stop()
 	c.start()
@@ -64,6 +66,14 @@ func TestAdminTLS(t *testing.T) { // [OPS-2]
 	before := shown()
 	if before != c.p.fingerprint || before == first {
 		t.Errorf("certificate %s, announced %s", before, c.p.fingerprint)
+	}
+	if err := os.WriteFile(c.config.AdminKey, []byte("half written"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(c.log.String(), "can't be read; the one before stays in use: put files"); time.Sleep(100 * time.Millisecond) {
+		if shown() != before || time.Now().After(deadline) {
+			t.Fatal("a certificate that is half written is used, or nobody is told")
+		}
 	}
 	renew()
 	for deadline := time.Now().Add(20 * time.Second); shown() == before; time.Sleep(100 * time.Millisecond) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"log/slog"
 	"sync/atomic"
 	"time"
 )
@@ -21,7 +22,7 @@ const (
 	diskFloorDefault = 1 << 30
 )
 
-// watchDisk looks at the free space until stopDisk.
+// watchDisk looks at the free space, and at who was refused, until stopDisk.
 func (p *program) watchDisk() {
 	p.disk.quit, p.disk.done = make(chan struct{}), make(chan struct{})
 	p.lookAtDisk()
@@ -35,6 +36,9 @@ func (p *program) watchDisk() {
 				return
 			case <-tick.C:
 				p.lookAtDisk()
+				if p.refused.looks++; p.refused.looks%refusalsEvery == 0 {
+					p.lookAtRefusals()
+				}
 			}
 		}
 	}()
@@ -51,7 +55,7 @@ func (p *program) stopDisk() {
 func (p *program) lookAtDisk() {
 	free, err := p.dir.Free()
 	if err != nil {
-		p.log.Warn("can't see how much room there is on the disk", "error", err)
+		p.notices.Tell(slog.LevelWarn, "disk", 1, "can't see how much room there is on the disk, so a full one would go unnoticed; see that the data directory is there and can be read", "error", err)
 		return
 	}
 	p.disk.free.Store(free)

@@ -17,6 +17,7 @@ import (
 	"muster/engine"
 	"muster/engine/server"
 	"muster/internal/build"
+	"muster/internal/notices"
 	"muster/license"
 	"muster/machine"
 	"muster/protocol"
@@ -28,6 +29,7 @@ import (
 type program struct {
 	config   serveConfig
 	log      *slog.Logger
+	notices  *notices.Log
 	dir      *storage.Dir
 	identity *storage.Identity
 	store    *storage.Store
@@ -36,6 +38,7 @@ type program struct {
 	tickets  *server.TicketKeys
 	clock    *server.Clock
 	disk     diskGuard
+	refused  refusals
 	admin    adminPlane
 	url      string     // of the admin API
 	failed   chan error // the server can't go on
@@ -46,7 +49,7 @@ type program struct {
 // start brings a server up; when it returns, devices are served. The device
 // port is open before the state is recovered and answers 100 meanwhile.
 func start(config serveConfig, log *slog.Logger) (p *program, err error) {
-	p = &program{config: config, log: log, failed: make(chan error, 1)}
+	p = &program{config: config, log: log, notices: notices.New(log), failed: make(chan error, 1)}
 	p.clock = server.NewClock(func() int64 { return time.Now().UnixNano() }, machine.BootClock, log)
 	defer func() {
 		if err != nil {

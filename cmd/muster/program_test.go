@@ -1,15 +1,16 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"fmt"
-	"io"
 	"log/slog"
 	mathrand "math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,6 +26,25 @@ type world struct {
 	ring   *license.KeyRing
 	config serveConfig
 	p      *program
+	log    logBuffer // what the server says
+}
+
+// logBuffer is a log that is read while it is written.
+type logBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
 }
 
 func newWorld(t *testing.T) *world { return newWorldN(t, 1000) }
@@ -84,7 +104,7 @@ func keptAddress(t *testing.T) string {
 
 func (w *world) start() {
 	w.t.Helper()
-	p, err := start(w.config, slog.New(slog.NewTextHandler(io.Discard, nil)))
+	p, err := start(w.config, slog.New(slog.NewTextHandler(&w.log, nil)))
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"hash/maphash"
+	"log/slog"
 	"net/netip"
 	"sync"
 	"time"
@@ -96,7 +97,7 @@ func (s *Server) greet(record []byte, source netip.Addr) (out []byte, granted bo
 		s.decider.Deny(a.Project, a.Code, hello.UUID)
 	}
 	if out, err = hello.AppendReply(nil, reply); err != nil {
-		s.log.Error("handshake reply", "error", err)
+		s.notices.Tell(slog.LevelError, "handshake reply", 1, "the answer to a handshake could not be made; report this line to muster's makers", "error", err)
 		return nil, false
 	}
 	return out, a.Code == protocol.OK

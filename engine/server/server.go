@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"runtime"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -16,6 +17,7 @@ import (
 	"github.com/panjf2000/gnet/v2/pkg/logging"
 
 	"muster/engine"
+	"muster/internal/notices"
 	"muster/protocol"
 )
 
@@ -42,6 +44,7 @@ type Server struct {
 	tickets *TicketKeys
 	now     func() int64
 	log     *slog.Logger
+	notices *notices.Log
 
 	engine     gnet.Engine
 	booted     chan struct{}
@@ -89,7 +92,7 @@ func New(c Config) *Server {
 	}
 	c.Guards = c.Guards.withDefaults()
 	s := &Server{
-		config: c, key: c.Key, tickets: c.Tickets, now: c.Now, log: c.Log,
+		config: c, key: c.Key, tickets: c.Tickets, now: c.Now, log: c.Log, notices: notices.New(c.Log),
 		booted: make(chan struct{}), ended: make(chan error, 1),
 		loops: map[gnet.EventLoop]*loop{}, handshakes: make(chan *handshake, handshakeQueue),
 	}
@@ -132,7 +135,7 @@ func (s *Server) listen() error {
 			gnet.WithNumEventLoop(s.config.Loops), gnet.WithReuseAddr(true),
 			gnet.WithTCPNoDelay(gnet.TCPNoDelay), gnet.WithTicker(true),
 			gnet.WithLoadBalancing(gnet.LeastConnections),
-			gnet.WithLogger(gnetLog{s.log}), gnet.WithLogLevel(logging.WarnLevel))
+			gnet.WithLogger(gnetLog{s.log, s.notices}), gnet.WithLogLevel(logging.WarnLevel))
 	}()
 	select {
 	case <-s.booted:
@@ -208,7 +211,7 @@ func (s *Server) readClocks() (now int64) {
 // OnTick implements gnet.EventHandler; it runs beside the loops.
 func (s *Server) OnTick() (time.Duration, gnet.Action) {
 	if err := s.tickets.RotateIfDue(time.Unix(0, s.readClocks())); err != nil {
-		s.log.Error("ticket keys could not be rotated; the old one stays in use", "error", err)
+		s.notices.Tell(slog.LevelError, "ticket keys", 1, "ticket keys could not be rotated; the old one stays in use: see that the data directory can be written", "error", err)
 	}
 	s.sweepAll(s.uptime.Load())
 	return 500 * time.Millisecond, gnet.None
@@ -258,7 +261,7 @@ func (s *Server) OnTraffic(g gnet.Conn) (action gnet.Action) {
 	defer func() {
 		if r := recover(); r != nil {
 			s.Stats.Panics.Add(1)
-			s.log.Error("a record caused a panic; its connection is closed", "panic", r)
+			s.tellPanic("a record caused a panic; its connection is closed", r)
 			action = gnet.Close
 		}
 	}()
@@ -280,14 +283,26 @@ func (s *Server) OnTraffic(g gnet.Conn) (action gnet.Action) {
 	return gnet.None
 }
 
+// tellPanic asks for a report of a fault of ours.
+func (s *Server) tellPanic(what string, r any) {
+	s.notices.Tell(slog.LevelError, what, 1, what+"; report this line to muster's makers", "panic", r, "stack", string(debug.Stack()))
+}
+
 // gnetLog passes gnet's messages on.
-type gnetLog struct{ log *slog.Logger }
+type gnetLog struct {
+	log     *slog.Logger
+	notices *notices.Log
+}
+
+func (l gnetLog) tell(level slog.Level, format string, a []any) {
+	l.notices.Tell(level, format, 1, "gnet: "+fmt.Sprintf(format, a...))
+}
 
 func (l gnetLog) Debugf(format string, a ...any) { l.log.Debug("gnet: " + fmt.Sprintf(format, a...)) }
 func (l gnetLog) Infof(format string, a ...any)  { l.log.Debug("gnet: " + fmt.Sprintf(format, a...)) }
-func (l gnetLog) Warnf(format string, a ...any)  { l.log.Warn("gnet: " + fmt.Sprintf(format, a...)) }
-func (l gnetLog) Errorf(format string, a ...any) { l.log.Error("gnet: " + fmt.Sprintf(format, a...)) }
-func (l gnetLog) Fatalf(format string, a ...any) { l.log.Error("gnet: " + fmt.Sprintf(format, a...)) }
+func (l gnetLog) Warnf(format string, a ...any)  { l.tell(slog.LevelWarn, format, a) }
+func (l gnetLog) Errorf(format string, a ...any) { l.tell(slog.LevelError, format, a) }
+func (l gnetLog) Fatalf(format string, a ...any) { l.tell(slog.LevelError, format, a) }
 
 // ErrNoFront is returned when gnet ended without saying why: as a rule the
 // process is out of file descriptors.

@@ -151,7 +151,7 @@ func (l *udpLoop) record(p *datagram.Packet) {
 	defer func() {
 		if r := recover(); r != nil {
 			s.Stats.Panics.Add(1)
-			s.log.Error("a datagram caused a panic; it is dropped", "panic", r)
+			s.tellPanic("a datagram caused a panic; it is dropped", r)
 		}
 	}()
 	kind, size, err := protocol.Header(p.Data)
