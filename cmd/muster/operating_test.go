@@ -165,7 +165,7 @@ var startFaults = map[string][]struct {
 		overwrite("thesis.txt", "")(t, nil, dir)
 		return []string{"--data", dir}
 	}, exitFailed}},
-	"use the muster version that wrote it":     {{overwrite("FORMAT", "muster data 99\n"), exitFailed}},
+	"start the version that wrote it":          {{overwrite("FORMAT", "muster data directory, format 2\n"), exitFailed}},
 	"journal damaged":                          {{cut, exitFailed}},
 	"restore the data directory from a backup": {{overwrite("manifest", "nothing"), exitFailed}},
 	"damaged":                          {{overwrite("manifest", "nothing"), exitFailed}},
@@ -179,6 +179,11 @@ var startFaults = map[string][]struct {
 var writtenIn = map[string]string{
 	"it was written by a newer muster":             "storage/store.go",
 	"unknown format version":                       "storage/journal/errors.go",
+	"use the muster version that wrote it":         "storage/manifest.go",
+	"a write was lost":                             "storage/store.go",
+	"is cut short":                                 "storage/store.go",
+	"of its manifest":                              "storage/store.go",
+	"of the manifest are there":                    "storage/store.go",
 	"hardware binding needs":                       "storage/identity.go",
 	"no room for the next journal segment":         "storage/journal/errors.go",
 	"the limit of open files is too low":           "engine/server/server.go",
