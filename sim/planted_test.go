@@ -68,6 +68,22 @@ var plants = []plant{
 		"			o.dirty = false\n", "			o.dirty = false\n			if key.Kind == ObjectProject && o.index%3 == 0 {\n				continue\n			}\n",
 	},
 	{
+		"the spool replaces a file without sync", "internal/files/files.go",
+		"	if err == nil {\n		err = f.Sync()\n	}\n", "",
+	},
+	{
+		"the spool replaces a file without sync of the directory", "internal/files/files.go",
+		"	return d.SyncDir(filepath.Dir(path))\n}\n\n// MakeDir", "	return nil\n}\n\n// MakeDir",
+	},
+	{
+		"the spool removes a sheet before the report is kept", "client/spool/folder.go",
+		"	f.spent = append(f.spent, sheetName(f.sheets[0].Number))\n", "	_ = f.disk.Remove(f.file(sheetName(f.sheets[0].Number)))\n",
+	},
+	{
+		"a sheet that was taken counts again", "client/spool/folder.go",
+		"number <= f.kept.Taken:", "number < f.kept.Taken:",
+	},
+	{
 		"the client sends before it keeps", "client/queue.go",
 		"		if err := c.store(); err != nil {\n			return err\n		}\n		a, err", "		a, err",
 	},

@@ -199,9 +199,8 @@ func (s *simulation) setUp() {
 		m.projects[p.ID].items = sortedKeys(m.items)
 	})
 	for n := range 12 {
-		d := &simDevice{sim: s, number: n % 9, product: string("ABDE"[s.r.IntN(4)]), sent: map[uint32]simReport{}, acked: map[uint32]bool{}}
+		d := &simDevice{sim: s, number: n % 9, product: string("ABDE"[s.r.IntN(4)]), sent: map[uint32]simReport{}, acked: map[uint32]bool{}, disk: simFiles{}}
 		d.uuid[15] = byte(n%9 + 1)
-		d.kept.UUID = d.uuid
 		d.start()
 		s.devices = append(s.devices, d)
 	}
@@ -290,7 +289,7 @@ func (s *simulation) tick() {
 	s.deliver()
 	for _, d := range s.devices {
 		switch {
-		case !s.calm && s.r.IntN(150) == 0:
+		case d.process.killed || !s.calm && s.r.IntN(150) == 0:
 			s.kills++
 			d.kill()
 		case s.r.IntN(3) == 0 || s.draining:
@@ -642,6 +641,11 @@ func (s *simulation) finish() {
 		if !d.drained {
 			s.fail("device %d can't send what it has", i)
 			return
+		}
+	}
+	for i, d := range s.devices {
+		if err := d.kept(); err != nil {
+			s.fail("device %d: %w", i, err)
 		}
 	}
 	s.stop()

@@ -117,7 +117,7 @@ func TestEveryBitOfBadgersFiles(t *testing.T) {
 }
 
 // TestBadgersLog flips bits of the log that Badger has not yet made a table of, as
-// a kill leaves it: of those that are written every 997th.
+// a kill leaves it: of those that are written every 3,989th.
 func TestBadgersLog(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)
@@ -139,7 +139,7 @@ func TestBadgersLog(t *testing.T) {
 	for _, file := range logs {
 		written := bytes.TrimRight(must(os.ReadFile(file)), "\x00")
 		f := must(os.OpenFile(file, os.O_WRONLY, 0))
-		everyBit(written, 997, func(bit int) {
+		everyBit(written, 3989, func(bit int) {
 			_, err := f.WriteAt(written, 0)
 			if err == nil {
 				err = harmless(path, opt, want)

@@ -81,7 +81,11 @@ func openFolder(path, aside string, d files.Disk) (f *folder, damage, err error)
 		return nil, nil, err
 	}
 	f = &folder{path: path, disk: d, lock: lock}
-	if damage, err = f.read(aside); err != nil {
+	// What a process that was killed has just renamed is seen, and may not be durable.
+	if err = d.SyncDir(path); err == nil {
+		damage, err = f.read(aside)
+	}
+	if err != nil {
 		return nil, nil, errors.Join(err, lock.Close())
 	}
 	return f, damage, nil

@@ -38,7 +38,7 @@ var arrows = map[string][]string{
 	"bench/attack":            {"bench", "client", "protocol", "license"},
 	"sim": {
 		"protocol", "license", "machine", "datagram", "storage/journal", "storage/journal/simdisk", "storage",
-		"engine", "engine/server", "client", "client/spool", "admin", "admin/alerts", "bench", "bench/peer",
+		"engine", "engine/server", "client", "client/spool", "internal/files", "admin", "admin/alerts", "bench", "bench/peer",
 	},
 }
 
