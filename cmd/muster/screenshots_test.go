@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/cdproto/emulation"
@@ -36,6 +37,7 @@ func TestScreenshots(t *testing.T) {
 		t.Skip("no directory is given for them: make screenshots")
 	}
 	s := newShowcase(t)
+	s.tellByMailAndWebhook()
 	file := filepath.Join(t.TempDir(), "acme.lic")
 	if err := os.WriteFile(file, s.licenseFile("100001", "200001", 2, s.revised()...), 0o600); err != nil {
 		t.Fatal(err)
@@ -45,6 +47,10 @@ func TestScreenshots(t *testing.T) {
 		b.theme(theme)
 		b.shoot("login", "login-"+theme, 1280)
 		b.logIn("admin", showcasePassword)
+		b.open("alerts")
+		for !strings.Contains(eval[string](b, `document.body.innerText`), "delivered") { // by both channels, in the background
+			b.open("alerts")
+		}
 		for name, path := range s.shots() {
 			b.shoot(path, name+"-"+theme, 1280)
 		}
