@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -40,31 +41,45 @@ func (mailSink) Data(r io.Reader) error {
 	return err
 }
 
-// hook is a receiver of webhooks. It answers 503 while it refuses.
+// hook is a receiver of webhooks.
 type hook struct {
 	*httptest.Server
 	mu      sync.Mutex
-	refuses bool
-	tries   int
-	bodies  map[string][]string // of what was taken, by message
+	holds   bool        // requests are not answered, until their sender is gone
+	arrived chan string // what came to be held: message ids
+	taken   []string    // the message ids of what was answered, in order
 }
 
 func newHook(t *testing.T) *hook {
-	h := &hook{bodies: map[string][]string{}}
-	h.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(r.Body)
-		h.mu.Lock()
-		defer h.mu.Unlock()
-		h.tries++
-		if err != nil || h.refuses {
-			w.WriteHeader(http.StatusServiceUnavailable)
-			return
-		}
+	h := &hook{arrived: make(chan string, 100)}
+	h.Server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
 		id := r.Header.Get(alerts.HeaderID)
-		h.bodies[id] = append(h.bodies[id], string(body))
+		h.mu.Lock()
+		holds := h.holds
+		if !holds {
+			h.taken = append(h.taken, id)
+		}
+		h.mu.Unlock()
+		if holds {
+			h.arrived <- id
+			<-r.Context().Done()
+		}
 	}))
 	t.Cleanup(h.Close)
 	return h
+}
+
+func (h *hook) hold(holds bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.holds = holds
+}
+
+func (h *hook) got() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.taken)
 }
 
 const hookSecret = "a secret of the operator"
