@@ -94,6 +94,12 @@ func (b *browser) shoot(path, name string, width int64) {
 	if path != shown {
 		b.open(path)
 	}
+	b.capture(*screenshots, name, width)
+}
+
+// capture makes a picture of the page that is open.
+func (b *browser) capture(dir, name string, width int64) {
+	b.t.Helper()
 	eval[bool](b, `document.fonts.ready.then(() => true)`)
 	height := eval[int64](b, `Math.max(document.querySelector(".main, .bare").scrollHeight + (innerWidth < 600 ? 60 : 0), 760)`)
 	b.do(chromedp.EmulateViewport(width, min(height, 2400)))
@@ -106,7 +112,7 @@ func (b *browser) shoot(path, name string, width int64) {
 	if err := (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&small, paletted(picture)); err != nil {
 		b.t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(*screenshots, name+".png"), small.Bytes(), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, name+".png"), small.Bytes(), 0o644); err != nil {
 		b.t.Fatal(err)
 	}
 }
