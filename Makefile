@@ -15,7 +15,7 @@ SHELL   := /bin/bash -o pipefail
 DURATION ?=
 DEVICES  ?= 2000
 
-.PHONY: help build demo test race interop fuzz sim crash bench peers growth profile attack pages restart screenshots lint cross release
+.PHONY: help build demo test race interop fuzz sim crash bench peers growth profile attack pages restart screenshots dashboards lint cross release
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 13
@@ -88,6 +88,9 @@ restart: ## how long a start takes with ten million devices, and how much memory
 
 screenshots: ## pictures of every page of the portal, into docs/img; needs chromium
 	MUSTER_BROWSER=required $(GO) test ./cmd/muster -count=1 -run '^TestScreenshots$$' -screenshots $(CURDIR)/docs/img
+
+dashboards: ## pictures of the dashboards of a server under load, into docs/img; needs chromium and prometheus
+	MUSTER_BROWSER=required MUSTER_PROMETHEUS=required $(GO) test ./cmd/muster -count=1 -run '^TestDashboardPictures$$' -dashboards $(CURDIR)/docs/img
 
 lint: ## gofmt, go vet, staticcheck
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo "gofmt would change these files"; exit 1; }

@@ -17,6 +17,8 @@ var (
 		"Check-ins and reports decided since the process started, by project (empty: none) and code (0: granted or accepted).",
 		[]string{"project", "code"}, nil)
 
+	descItem = prometheus.NewDesc("muster_item_info", "Always 1: the item's product and charge way.", []string{"item", "product", "charge_way"}, nil)
+
 	descUses   = itemDesc("muster_item_uses", "Scans or pages counted in the item's life.")
 	descQuota  = itemDesc("muster_item_quota", "Quota of the item, in the unit of its charge way.")
 	descLimit  = itemDesc("muster_item_limit", "Quota with tolerance; from there on devices get error 120.")
@@ -53,7 +55,7 @@ type collector struct{ *Admin }
 // Describe tells all that Collect may send.
 func (c *collector) Describe(ch chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		descDecisions, descUses, descQuota, descLimit, descSeats, descSpent, descBudget, descExpiry, descEnd,
+		descDecisions, descItem, descUses, descQuota, descLimit, descSeats, descSpent, descBudget, descExpiry, descEnd,
 		descProjectUses, descProjectSeats, descMet, descEvaluated, descDeliveries, descUndelivered,
 	} {
 		ch <- d
@@ -145,6 +147,7 @@ func collectItem(i *engine.Item, ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, i.Name())
 	}
+	ch <- prometheus.MustNewConstMetric(descItem, prometheus.GaugeValue, 1, i.Name(), i.Product, i.ChargeWay.String())
 	gauge(descUses, float64(i.Usage.Uses.Load()))
 	gauge(descQuota, float64(i.Quota))
 	gauge(descLimit, float64(i.Limit()))

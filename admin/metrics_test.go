@@ -42,6 +42,10 @@ muster_item_end_timestamp_seconds{item="1001/scan"} 1.8309024e+09
 # TYPE muster_item_expiry_timestamp_seconds gauge
 muster_item_expiry_timestamp_seconds{item="1001/device-yearly"} 1.8302976e+09
 muster_item_expiry_timestamp_seconds{item="1001/scan"} 1.8302976e+09
+# HELP muster_item_info Always 1: the item's product and charge way.
+# TYPE muster_item_info gauge
+muster_item_info{charge_way="device-yearly",item="1001/device-yearly",product="DBR"} 1
+muster_item_info{charge_way="scan",item="1001/scan",product="DBR"} 1
 # HELP muster_item_limit Quota with tolerance; from there on devices get error 120.
 # TYPE muster_item_limit gauge
 muster_item_limit{item="1001/device-yearly"} 110

@@ -48,9 +48,9 @@ func TestSessionsOfOthers(t *testing.T) {
 	b := newBed(t)
 	other := b.as(admin.RoleViewer)
 	v := b.as(admin.RoleAdmin)
-	other.page("/").has("viewer, session 1<")
+	other.page("/").has("<small>viewer</small><small>session 1<")
 	g := v.page("/security")
-	g.has("security/sessions/1/end", `<th scope="row">1</th><td>viewer</td><td>viewer</td>`, `<th scope="row">2</th><td>admin</td><td>admin</td>`, "admin, session 2<")
+	g.has("security/sessions/1/end", `<th scope="row">1</th><td>viewer</td><td>viewer</td>`, `<th scope="row">2</th><td>admin</td><td>admin</td>`, "<small>admin</small><small>session 2<")
 	if own := strings.Index(g.body, "this session"); own < strings.Index(g.body, `<th scope="row">2</th>`) {
 		t.Errorf("this session is not the second one: %d", own)
 	}

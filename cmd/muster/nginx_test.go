@@ -74,15 +74,21 @@ func startNginx(w *world) (web, device string) {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	for range 200 { // until it listens
-		if c, err := net.Dial("tcp", web); err == nil {
+	awaitPort(t, web)
+	return web, device
+}
+
+// awaitPort waits until a program listens.
+func awaitPort(t *testing.T, addr string) {
+	t.Helper()
+	for range 500 {
+		if c, err := net.Dial("tcp", addr); err == nil {
 			c.Close()
-			return web, device
+			return
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	t.Fatal("nginx does not listen")
-	return "", ""
+	t.Fatalf("nothing listens on %s", addr)
 }
 
 // What docs/PROXY.md says works with Debian's nginx: the portal and API below a

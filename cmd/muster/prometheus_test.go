@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -11,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -40,8 +42,9 @@ type prometheusServer struct {
 	url string
 }
 
-// startPrometheus runs one with the example configuration and the rules, sped up.
-func startPrometheus(w *world) *prometheusServer {
+// startPrometheus runs one with the example configuration and the rules, sped up,
+// and with more arguments.
+func startPrometheus(w *world, more ...string) *prometheusServer {
 	t := w.t
 	server, tool := prometheusPath(t)
 	dir := t.TempDir()
@@ -72,7 +75,7 @@ func startPrometheus(w *world) *prometheusServer {
 	}
 	address := l.Addr().String()
 	l.Close()
-	cmd := exec.Command(server, "--config.file="+path, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+address, "--log.level=error")
+	cmd := exec.Command(server, append(more, "--config.file="+path, "--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address="+address, "--log.level=error")...)
 	cmd.Stderr = os.Stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -119,25 +122,46 @@ func (p *prometheusServer) series(expression string) int {
 // dashboard is what the test reads of one of Grafana's.
 type dashboard struct {
 	Title  string
-	Panels []struct {
-		Title   string
-		Targets []struct{ Expr string }
-	}
+	Panels []dashboardPanel
 }
 
-// metricsLoad are devices that are served, refused and come by UDP, one of each a call.
+type dashboardPanel struct {
+	Title, Type     string
+	GridPos         map[string]int
+	FieldConfig     struct{ Defaults struct{ Unit string } }
+	Transformations []struct {
+		ID      string
+		Options json.RawMessage
+	}
+	Targets []struct{ Expr, LegendFormat string }
+}
+
+// dashboardVariables are what Grafana puts into expressions.
+var dashboardVariables = strings.NewReplacer("$instance", ".*", "$project", ".*", "$item", ".*", "$__rate_interval", "30s")
+
+// metricsLoad are devices that are served, by UDP, and refused, some of each a call.
 func (s *showcase) metricsLoad() func() {
 	key := s.key(s.projects[0])
-	c := s.client(key, client.State{})
+	parsed, err := license.ParseLicenseKey(key)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	datagrams := parsed.Addresses[0]
+	datagrams.Transport = "udp"
+	parsed.Addresses = append(parsed.Addresses, datagrams)
+	c := s.client(parsed.String(), client.State{})
 	use := client.Use{Product: "DBR", Version: 11, Modules: []string{"QR"}, ChargeWay: license.Scan}
 	if _, err := c.CheckIn(context.Background(), use); err != nil {
 		s.t.Fatal(err)
 	}
 	return func() {
-		if err := c.Report(context.Background(), client.Count{Module: "QR", Count: 1, At: time.Now()}); err != nil {
-			s.t.Fatal(err)
+		for range 3 {
+			if err := c.Report(context.Background(), client.Count{Module: "QR", Count: 1, At: time.Now()}); err != nil {
+				s.t.Fatal(err)
+			}
 		}
 		refused := s.client(key, client.State{})
+		defer refused.Close()
 		if _, err := refused.CheckIn(context.Background(), client.Use{Product: "unknown", Version: 1}); err == nil {
 			s.t.Fatal("an unknown product was served")
 		}
@@ -159,23 +183,88 @@ func TestDashboards(t *testing.T) {
 	if err != nil || len(paths) != 3 {
 		t.Fatalf("%v: %v", paths, err)
 	}
-	variables := strings.NewReplacer("$instance", ".*", "$project", ".*", "$item", ".*", "$__rate_interval", "30s")
 	for _, path := range paths {
-		var d dashboard
-		data, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := json.Unmarshal(data, &d); err != nil {
-			t.Fatalf("%s: %v", path, err)
-		}
+		d := readDashboard(t, path)
 		for _, panel := range d.Panels {
 			for _, target := range panel.Targets {
-				p.has(fmt.Sprintf("%s, %q", d.Title, panel.Title), variables.Replace(target.Expr), load)
+				p.has(fmt.Sprintf("%s, %q", d.Title, panel.Title), dashboardVariables.Replace(target.Expr), load)
 			}
 		}
 	}
 	p.checkRules()
+}
+
+// value is what an expression comes to; ok is false while it has no series, or more
+// than one.
+func (p *prometheusServer) value(expression string) (v float64, ok bool) {
+	p.t.Helper()
+	var data struct{ Result []struct{ Value [2]any } }
+	if !p.api("query", url.Values{"query": {expression}}, &data) || len(data.Result) != 1 {
+		return 0, false
+	}
+	v, err := strconv.ParseFloat(data.Result[0].Value[1].(string), 64)
+	return v, err == nil
+}
+
+// A real Prometheus with native histograms switched on takes them: it counts what
+// the server's classic buckets count, and its quantile lies in the bucket where the
+// classic ones have it.
+func TestNativeHistograms(t *testing.T) {
+	prometheusPath(t)
+	s := newShowcase(t)
+	p := startPrometheus(s.world, "--enable-feature=native-histograms")
+	load := s.metricsLoad()
+	for range 100 {
+		load()
+	}
+	var below, above, count float64 // the classic bucket of the median
+	var n, q float64
+	for end := time.Now().Add(60 * time.Second); ; time.Sleep(200 * time.Millisecond) {
+		below, above, count = s.classicMedian("muster_journal_commit_seconds")
+		n, _ = p.value("histogram_count(muster_journal_commit_seconds)")
+		if q, _ = p.value("histogram_quantile(0.5, muster_journal_commit_seconds)"); n == count && q > 0 {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the native histogram counts %v, the classic one %v; its median is %v", n, count, q)
+		}
+	}
+	if q <= below || q > above || count < 300 {
+		t.Errorf("the median of %v commits is %v by the native histogram, from %v to %v by the classic one", count, q, below, above)
+	}
+	if n := p.series(`{__name__=~"muster_journal_commit_seconds_bucket"}`); n != 0 {
+		t.Errorf("the histogram came in its classic form, with %d series", n)
+	}
+}
+
+// classicMedian is the bucket in which the median of a histogram in /metrics lies,
+// and how many values it has.
+func (s *showcase) classicMedian(name string) (below, above, count float64) {
+	s.t.Helper()
+	answer, err := apiHTTP.Get(s.p.url + "/metrics")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	number := func(text string) float64 {
+		v, err := strconv.ParseFloat(text, 64)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		return v
+	}
+	count = number(regexp.MustCompile(`(?m)^` + name + `_count (\S+)$`).FindStringSubmatch(string(text))[1])
+	for _, m := range regexp.MustCompile(`(?m)^`+name+`_bucket\{le="([^"]+)"\} (\S+)$`).FindAllStringSubmatch(string(text), -1) {
+		if above = number(m[1]); number(m[2]) >= count/2 {
+			break
+		}
+		below = above
+	}
+	return below, above, count
 }
 
 // has waits until an expression has data, and keeps the server busy meanwhile.

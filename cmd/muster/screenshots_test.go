@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/cdproto/emulation"
@@ -36,6 +37,7 @@ func TestScreenshots(t *testing.T) {
 		t.Skip("no directory is given for them: make screenshots")
 	}
 	s := newShowcase(t)
+	s.tellByMailAndWebhook()
 	file := filepath.Join(t.TempDir(), "acme.lic")
 	if err := os.WriteFile(file, s.licenseFile("100001", "200001", 2, s.revised()...), 0o600); err != nil {
 		t.Fatal(err)
@@ -45,6 +47,10 @@ func TestScreenshots(t *testing.T) {
 		b.theme(theme)
 		b.shoot("login", "login-"+theme, 1280)
 		b.logIn("admin", showcasePassword)
+		b.open("alerts")
+		for !strings.Contains(eval[string](b, `document.body.innerText`), "delivered") { // by both channels, in the background
+			b.open("alerts")
+		}
 		for name, path := range s.shots() {
 			b.shoot(path, name+"-"+theme, 1280)
 		}
@@ -88,6 +94,12 @@ func (b *browser) shoot(path, name string, width int64) {
 	if path != shown {
 		b.open(path)
 	}
+	b.capture(*screenshots, name, width)
+}
+
+// capture makes a picture of the page that is open.
+func (b *browser) capture(dir, name string, width int64) {
+	b.t.Helper()
 	eval[bool](b, `document.fonts.ready.then(() => true)`)
 	height := eval[int64](b, `Math.max(document.querySelector(".main, .bare").scrollHeight + (innerWidth < 600 ? 60 : 0), 760)`)
 	b.do(chromedp.EmulateViewport(width, min(height, 2400)))
@@ -100,7 +112,7 @@ func (b *browser) shoot(path, name string, width int64) {
 	if err := (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&small, paletted(picture)); err != nil {
 		b.t.Fatal(err)
 	}
-	if err := os.WriteFile(filepath.Join(*screenshots, name+".png"), small.Bytes(), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, name+".png"), small.Bytes(), 0o644); err != nil {
 		b.t.Fatal(err)
 	}
 }
