@@ -10,7 +10,7 @@ import (
 )
 
 // Load is the shape of a fleet's traffic. The keys are those of a workload file,
-// docs/PERFORMANCE.md describes them.
+// docs/BENCH.md describes them.
 type Load struct {
 	Devices   int  `yaml:"devices" json:"devices"`         // in all, spread over the connections
 	Conns     int  `yaml:"connections" json:"connections"` // TCP connections, or UDP sockets

@@ -72,7 +72,7 @@ func (p *program) loadCommand() *cobra.Command {
 
 func (l *loadFlags) flags(f *pflag.FlagSet) {
 	g := &l.given
-	f.StringVar(&l.file, "file", "", "workload file (YAML, see docs/PERFORMANCE.md); flags go over it")
+	f.StringVar(&l.file, "file", "", "workload file (YAML, see docs/BENCH.md); flags go over it")
 	f.IntVar(&g.Devices, "devices", g.Devices, "devices")
 	f.IntVar(&g.Conns, "connections", g.Conns, "TCP connections, or UDP sockets, that they share")
 	f.BoolVar(&g.UDP, "udp", false, "report by datagram")

@@ -15,13 +15,19 @@ import (
 	"muster/bench"
 )
 
-// traced has strace run a server, with a fault injected into a system call, of one
-// file of the data directory if one is named; it skips where strace can't trace.
-func traced(t *testing.T, inject, file string) bench.ServerOptions {
+// needStrace skips a test where strace can't trace.
+func needStrace(t *testing.T) {
 	t.Helper()
 	if err := exec.Command("strace", "-o", os.DevNull, "true").Run(); err != nil {
 		t.Skipf("strace (the Debian package) can't trace here: %v", err)
 	}
+}
+
+// traced has strace run a server, with a fault injected into a system call, of one
+// file of the data directory if one is named.
+func traced(t *testing.T, inject, file string) bench.ServerOptions {
+	t.Helper()
+	needStrace(t)
 	call, _, _ := strings.Cut(inject, ":")
 	o := crashServer(t, t.TempDir())
 	// -D: the server is the child that is stopped, and strace is not.

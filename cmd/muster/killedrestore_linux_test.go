@@ -22,9 +22,7 @@ import (
 // one, whole, or neither, and then no server begins a new one; the next restore
 // ends well, and the old one is kept. [OPS-5]
 func TestKilledRestore(t *testing.T) {
-	if err := exec.Command("strace", "-o", os.DevNull, "true").Run(); err != nil {
-		t.Skipf("strace (the Debian package) can't trace here: %v", err)
-	}
+	needStrace(t)
 	binary, old := built(t), newServer(t)
 	for before, want := range map[string]string{".before-restore": "old", ".restoring": "neither"} {
 		t.Run("rename of "+before, func(t *testing.T) {
