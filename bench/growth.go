@@ -120,7 +120,8 @@ func (l *Lab) checkpoints(ctx context.Context, r *Report, p *population, quiet, 
 	for {
 		select {
 		case err := <-ended:
-			for name, f := range sums {
+			for _, name := range []string{quiet, busy} {
+				f := sums[name]
 				if f.Latency = latency[name].summary(); f.Requests > 0 {
 					f.Memory = p.server.RSS()
 					r.add(name, *f)
