@@ -22,8 +22,8 @@
 //
 // A journal is a run of segment files, 0000000000000001.log and up: sixteen hex
 // digits of the segment number, no number left out, each number used once.
-// NNNN.fill is a segment whose zeros are still being written; it is renamed to
-// .log when they are durable. All integers are little-endian, all checksums
+// NNNN.fill is a segment whose zeros are still being written, or one that was
+// released and waits for them; it is renamed to .log when they are durable. All integers are little-endian, all checksums
 // CRC-32C (Castagnoli).
 //
 //	segment header, one page of 4096 bytes
@@ -72,7 +72,7 @@
 //     the last entry is zero, durably.
 //  4. Entries are bound to their place (segment, offset) and their past (index,
 //     CRC of the entry before), so bytes from elsewhere or earlier are no entry.
-//  5. Segments go oldest first, each removal durable before the next.
+//  5. Segments go oldest first, each loss of a name durable before the next.
 //
 // # Torn or damaged
 //
@@ -139,8 +139,12 @@
 //   - etcd's wal: no seam for a simulated disk, its repair cuts
 //     acknowledged entries off at a flipped bit, it holds the whole tail in
 //     memory and brings 64 packages of gRPC.
-//   - Recycling released segments: without zeroing them again, the bytes behind the
-//     last entry are old entries instead of zeros, and invariant 3, on which
-//     telling torn from damaged rests, is gone. With it, only the allocation is
-//     saved. Released segments are removed.
+//   - Recycling released segments as they are: the bytes behind the last entry
+//     would be old entries instead of zeros, and invariant 3, on which telling
+//     torn from damaged rests, would be gone. They are filled with zeros again,
+//     which costs the disk as much as a new file; what is saved is the
+//     allocation, and the removal: on ext4 mounted with discard that of a file of
+//     64 MiB took 14 ms and held up other files' syncs for as long.
+//   - One sync of a whole new segment: 64 MiB of zeros on their way to the disk
+//     hold up the next append for 30 ms. After each MiB it is below 2 ms.
 package journal

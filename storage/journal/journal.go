@@ -148,9 +148,10 @@ func (j *Journal) begin(file File, s segment) error {
 	return nil
 }
 
-// Release removes the segments that hold only entries below that index, oldest
-// first. Entries below it that share a segment with later ones stay. An error
-// leaves the journal in order; call Release again.
+// Release gives up the segments that hold only entries below that index, oldest
+// first. Entries below it that share a segment with later ones stay. Some of the
+// files are kept for segments to come. An error leaves the journal in order; call
+// Release again.
 func (j *Journal) Release(below uint64) error {
 	j.releasing.Lock()
 	defer j.releasing.Unlock()
@@ -162,13 +163,7 @@ func (j *Journal) Release(below uint64) error {
 		}
 		oldest := j.segments[0]
 		j.mu.Unlock()
-		// Synced one by one: if a later removal outlived a power cut and an earlier
-		// one did not, the hole would look like damage.
-		err := j.opt.Disk.Remove(oldest.name())
-		if err == nil || errors.Is(err, fs.ErrNotExist) { // gone, if only the sync failed last time
-			err = j.opt.Disk.SyncDir()
-		}
-		if err != nil {
+		if err := j.drop(oldest); err != nil {
 			return fmt.Errorf("journal: release of %s: %w", oldest.name(), err)
 		}
 		j.mu.Lock()
@@ -176,6 +171,26 @@ func (j *Journal) Release(below uint64) error {
 		j.bytes -= oldest.bytes
 		j.mu.Unlock()
 	}
+}
+
+// drop takes a segment's name away. Its file waits to be filled with zeros again,
+// or goes, if enough of them wait.
+func (j *Journal) drop(s segment) error {
+	name := fillName(s.number)
+	err := j.opt.Disk.Rename(s.name(), name)
+	again := errors.Is(err, fs.ErrNotExist) // only the sync failed last time
+	if err != nil && !again {
+		return err
+	}
+	// Synced one by one: if a later removal outlived a power cut and an earlier
+	// one did not, the hole would look like damage.
+	if err := j.opt.Disk.SyncDir(); err != nil {
+		return err
+	}
+	if j.spare.released.put(name) {
+		return nil
+	}
+	return j.opt.Disk.Remove(name)
 }
 
 // LastIndex returns the index of the last durable entry, 0 if there was none.

@@ -121,7 +121,7 @@ func TestReleaseCanBeTriedAgain(t *testing.T) {
 	if err := j.Release(25); !errors.Is(err, fs.ErrInvalid) {
 		t.Fatalf("Release = %v", err)
 	}
-	disk.FailAt(simdisk.OpRemove, 2, fs.ErrInvalid)
+	disk.FailAt(simdisk.OpRename, 2, fs.ErrInvalid)
 	if err := j.Release(25); !errors.Is(err, fs.ErrInvalid) {
 		t.Fatalf("Release = %v", err)
 	}
@@ -129,6 +129,29 @@ func TestReleaseCanBeTriedAgain(t *testing.T) {
 		t.Fatalf("Release = %v, first index %d", err, j.FirstIndex())
 	}
 	mustAppend(t, j, 1, 30)
+}
+
+// Files of released segments are filled with zeros again, a few of them; no byte
+// of what they held is taken for an entry.
+func TestReleasedFilesAreUsedAgain(t *testing.T) {
+	disk := simdisk.New()
+	j, _ := mustOpen(t, small(disk))
+	mustAppend(t, j, 8*7+1, 30) // seven full segments and one entry in the eighth
+	if err := j.Release(8*7 + 1); err != nil {
+		t.Fatal(err)
+	}
+	names, _ := disk.List()
+	want := "0000000000000001.fill 0000000000000002.fill 0000000000000003.fill 0000000000000004.fill 0000000000000008.log"
+	if got := strings.Join(names, " "); got != want {
+		t.Fatalf("after the release there are %s, want %s", got, want)
+	}
+	disk.FailAt(simdisk.OpCreate, 1, fs.ErrInvalid) // none has to be made
+	mustAppend(t, j, 8*4, 300)
+	_, got, err := open(small(disk.Kill()), 8*7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustCheck(t, got, 8*7+1, 8*11+1)
 }
 
 // Release and the readers of the indexes may run beside the appender; the race

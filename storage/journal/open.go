@@ -114,7 +114,7 @@ func (j *Journal) recover(w *walk) error {
 	if len(w.segments) > 0 {
 		return nil
 	}
-	file, err := makeSegment(j.opt, 1, nil)
+	file, err := makeSegment(j.opt, 1, "", nil)
 	if err != nil {
 		return err
 	}

@@ -3,17 +3,50 @@ package journal
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 )
 
 // spare makes the next segment ahead of use, so that an append never pays for
 // allocation and rarely waits for zeros. There is at most one in the making.
 type spare struct {
-	opt     Options
-	stop    atomic.Bool
-	pending bool // a segment was ordered and not yet taken
-	orders  chan uint64
-	made    chan made
+	opt      Options
+	stop     atomic.Bool
+	pending  bool // a segment was ordered and not yet taken
+	orders   chan uint64
+	made     chan made
+	released released
+}
+
+// released are files of segments that the journal is done with, to be filled
+// with zeros again: on a file system that frees blocks at once (ext4 mounted
+// with discard) the removal of one holds up every sync for more than 10 ms.
+type released struct {
+	mu    sync.Mutex
+	names []string
+}
+
+// releasedMax is how many wait at most: about what one checkpoint releases.
+const releasedMax = 4
+
+// put takes a file in, if there is room.
+func (r *released) put(name string) (ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if ok = len(r.names) < releasedMax; ok {
+		r.names = append(r.names, name)
+	}
+	return ok
+}
+
+// take gives a file out, "" if there is none.
+func (r *released) take() (name string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.names) > 0 {
+		name, r.names = r.names[0], r.names[1:]
+	}
+	return name
 }
 
 type made struct {
@@ -32,7 +65,7 @@ func newSpare(opt Options) *spare {
 // run is the helper goroutine; it ends when orders is closed.
 func (s *spare) run() {
 	for number := range s.orders {
-		file, err := makeSegment(s.opt, number, &s.stop)
+		file, err := makeSegment(s.opt, number, s.released.take(), &s.stop)
 		s.made <- made{file, err}
 	}
 }
@@ -50,7 +83,7 @@ func (s *spare) begin(number uint64) {
 // hours old, so it is tried once more before it is reported.
 func (s *spare) take(number uint64) (File, error) {
 	if s.opt.Inline {
-		return makeSegment(s.opt, number, nil)
+		return makeSegment(s.opt, number, s.released.take(), nil)
 	}
 	if s.pending {
 		if result := s.wait(); result.err == nil {
@@ -83,11 +116,15 @@ func (s *spare) close() error {
 
 var errStopped = errors.New("the journal was closed")
 
-// makeSegment writes a segment full of zeros and returns it once the zeros and
-// its name are durable. The header is still missing.
-func makeSegment(opt Options, number uint64, stop *atomic.Bool) (File, error) {
+// makeSegment writes a segment full of zeros, over a released one if there is
+// any, and returns it once the zeros and its name are durable. The header is
+// still missing.
+func makeSegment(opt Options, number uint64, released string, stop *atomic.Bool) (File, error) {
 	from, to := fillName(number), segment{number: number}.name()
-	if err := makeZeros(opt, from, stop); err != nil {
+	if released != "" {
+		from = released
+	}
+	if err := makeZeros(opt, from, released != "", stop); err != nil {
 		_ = opt.Disk.Remove(from) // if it stays, the next try or the next Open replaces it
 		return nil, err
 	}
@@ -105,23 +142,37 @@ func makeSegment(opt Options, number uint64, stop *atomic.Bool) (File, error) {
 	return file, nil
 }
 
-// makeZeros makes a file of zeros and syncs it.
-func makeZeros(opt Options, name string, stop *atomic.Bool) error {
-	file, err := opt.Disk.Create(name)
+// makeZeros makes a durable file of zeros, in place of the one of that name.
+func makeZeros(opt Options, name string, reuse bool, stop *atomic.Bool) error {
+	file, err := emptied(opt, name, reuse)
 	if err != nil {
 		return fmt.Errorf("create %s: %w", name, err)
 	}
 	err = fill(file, 0, opt.SegmentBytes, stop)
-	if err == nil {
-		err = file.Sync()
-	}
 	if err = errors.Join(err, file.Close()); err != nil {
 		return fmt.Errorf("fill %s: %w", name, err)
 	}
 	return nil
 }
 
-// fill writes zeros from off to end.
+// emptied opens a file to be filled with zeros: one that is there, if it has a
+// segment's size, or a new one.
+func emptied(opt Options, name string, reuse bool) (File, error) {
+	if reuse {
+		file, err := opt.Disk.Open(name, true)
+		if err != nil {
+			return nil, err
+		}
+		if size, err := file.Size(); err == nil && size == opt.SegmentBytes {
+			return file, nil
+		}
+		_ = file.Close() // nothing was written
+	}
+	return opt.Disk.Create(name)
+}
+
+// fill writes zeros from off to end and syncs them, step by step: a sync of many
+// megabytes at once holds up every other one on the disk, and so all answers.
 func fill(file File, off, end int64, stop *atomic.Bool) error {
 	for off < end {
 		if stop != nil && stop.Load() {
@@ -129,6 +180,9 @@ func fill(file File, off, end int64, stop *atomic.Bool) error {
 		}
 		n := min(end-off, fillStepBytes)
 		if _, err := file.WriteAt(zeros[:n], off); err != nil {
+			return err
+		}
+		if err := file.Sync(); err != nil {
 			return err
 		}
 		off += n
