@@ -13,6 +13,9 @@ import (
 	"time"
 
 	"muster/bench"
+	"muster/client"
+	"muster/license"
+	"muster/protocol"
 )
 
 // needStrace skips a test where strace can't trace.
@@ -85,6 +88,43 @@ func TestSlowDisk(t *testing.T) {
 		t.Errorf("memory grew by %.0f MiB; %d reports in %.0f entries", grown, told, entries)
 	}
 	t.Logf("%d reports in %.0f journal entries, %.0f MiB more memory", told, entries, grown)
+	if !answersMeanwhile(ctx, t, server.Key) {
+		t.Error("a ping was never answered while a sync was under way")
+	}
+}
+
+// answersMeanwhile reports whether the event loop goes on while its batch waits
+// for a slow disk: a ping is answered before the check-in that was sent before it.
+func answersMeanwhile(ctx context.Context, t *testing.T, licenseKey string) bool {
+	key, err := license.ParseLicenseKey(licenseKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := client.Dial(ctx, key, protocol.UUID{1}, client.Ticket{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	for try := range uint32(10) { // one that the machine holds up for the time of a sync shows nothing
+		ask := protocol.Request{Kind: protocol.KindCheckIn, ID: 2 * try, UUID: protocol.UUID{1}, Tag: try, CheckIn: &protocol.CheckIn{Product: []byte("unknown")}}
+		if err := conn.Write(&ask); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(50 * time.Millisecond)
+		if err := conn.Write(&protocol.Request{Kind: protocol.KindPing, ID: 2*try + 1}); err != nil {
+			t.Fatal(err)
+		}
+		var order []uint8
+		for len(order) < 2 {
+			if err := conn.Read(func(a *protocol.Answer) { order = append(order, a.Kind) }); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if order[0] == protocol.KindPong {
+			return true
+		}
+	}
+	return false
 }
 
 // TestOverload asks for more than the server can do, at a disk of 50 ms a sync:

@@ -46,9 +46,10 @@ type Cycle struct {
 
 // DeciderStats are counters for metrics; any goroutine may read them.
 type DeciderStats struct {
-	BatchSize     Histogram // requests a journal entry
-	CommitSeconds Histogram // journal append and sync
-	CopySeconds   Histogram // pause of a checkpoint's begin, and of each step
+	BatchSize     Histogram    // requests a journal entry
+	CommitSeconds Histogram    // journal append and sync
+	LastCommit    atomic.Int64 // nanoseconds that the last one took
+	CopySeconds   Histogram    // pause of a checkpoint's begin, and of each step
 	Entries       atomic.Uint64
 	EntryBytes    atomic.Uint64
 	Index         atomic.Uint64 // last durable journal index
@@ -144,7 +145,9 @@ func (y *Cycle) commit() {
 	}
 	start := time.Now()
 	index, err := y.journal.Append(engine.EntryKind, 0, y.core.Time(), body)
-	y.Stats.CommitSeconds.Observe(time.Since(start).Seconds())
+	took := time.Since(start)
+	y.Stats.LastCommit.Store(int64(took))
+	y.Stats.CommitSeconds.Observe(took.Seconds())
 	if grants {
 		<-y.signed
 	}
