@@ -367,23 +367,34 @@ func firstError(errs ...error) error {
 // it goes out together.
 const sendTick = time.Millisecond
 
-// arrivals are a gateway's share of a pace: every so manieth.
+// arrivals are a gateway's share of a pace: every so manieth record of it. Its
+// requests are due together, at the moment of the first of them.
 type arrivals struct {
 	*pace
-	n, stride float64
-	at        time.Time
-	more      bool
+	n, stride  float64
+	each, left int // requests: in a record, of the present one
+	at         time.Time
+	more       bool
+}
+
+func (g *gateway) arrivals(p *pace) *arrivals {
+	per := g.fleet.load.PerRecord
+	a := &arrivals{pace: p, n: float64(g.number * per), stride: float64(per * len(g.fleet.conns)), each: per, left: per}
+	a.at, a.more = p.due(a.n)
+	return a
 }
 
 func (a *arrivals) take() {
-	a.n += a.stride
-	a.at, a.more = a.due(a.n)
+	if a.left--; a.left == 0 {
+		a.left = a.each
+		a.n += a.stride
+		a.at, a.more = a.due(a.n)
+	}
 }
 
 // schedule is the writing half of an open loop.
 func (g *gateway) schedule(ctx context.Context, p *pace) error {
-	a := &arrivals{pace: p, n: float64(g.number), stride: float64(len(g.fleet.conns))}
-	a.at, a.more = p.due(a.n)
+	a := g.arrivals(p)
 	end, ends := p.end()
 	for over := false; !over; {
 		now := time.Now()
