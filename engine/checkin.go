@@ -59,7 +59,7 @@ func (c *Core) shown(d *Decision) bool {
 	if d.Request.CheckIn.Challenge == word {
 		return true
 	}
-	d.Reply.Detail = &protocol.Answer{Kind: protocol.KindNoStream, ID: d.Request.ID, Challenge: word}
+	d.detail(protocol.KindNoStream).Challenge = word
 	return false
 }
 
@@ -286,16 +286,13 @@ func (c *Core) grant(d *Decision, p *Project, item *Item, row uint32, st seat) {
 		g.Flags |= license.GrantFirstUse
 	}
 	device := c.device(row)
-	a := &protocol.Answer{
-		Kind: protocol.KindGranted, ID: d.Request.ID, Seq: device.lastSeq,
-		Stream: row + 1, Token: c.token(device, row+1),
-		Time: uint64(c.time / 1e6), Item: item.Ordinal,
-	}
+	a := d.detail(protocol.KindGranted)
+	a.Seq, a.Stream, a.Token = device.lastSeq, row+1, c.token(device, row+1)
+	a.Time, a.Item = uint64(c.time/1e6), item.Ordinal
 	if d.Request.CheckIn.KnownCert != item.ProofID {
 		a.Certificate = item.Proof
 	}
-	d.Reply.Detail = a
-	c.grants.add(a, &g)
+	c.grants.add(d, &g)
 }
 
 // regrant answers a check-in that was decided before: the same kind of answer,

@@ -16,6 +16,8 @@ type Decision struct {
 	// Client is where a check-in comes from, for items that serve some networks only.
 	Client netip.Addr
 	Reply  Reply
+	// Memory is where an answer that is more than a Reply stands; nil: anywhere.
+	Memory *Answers
 }
 
 // Reply is a verdict. What most answers need stands in it; Detail is set for
@@ -32,6 +34,42 @@ func (d *Decision) Answer() protocol.Answer {
 		return *d.Reply.Detail
 	}
 	return protocol.Answer{Kind: d.Reply.Kind, ID: d.Request.ID, Seq: d.Reply.Seq}
+}
+
+// Answers is memory for the answers of a batch, used again once they have left.
+type Answers struct {
+	chunks [][]protocol.Answer // pointers into them stay good
+	used   int
+	grants []byte
+}
+
+// answersChunk is how many answers are allocated at a time.
+const answersChunk = 128
+
+// Reset gives the memory of all answers back.
+func (m *Answers) Reset() { m.used, m.grants = 0, m.grants[:0] }
+
+// answer is a zero answer; of a nil m it is a new one.
+func (m *Answers) answer() *protocol.Answer {
+	if m == nil {
+		return new(protocol.Answer)
+	}
+	chunk := m.used / answersChunk
+	if chunk == len(m.chunks) {
+		m.chunks = append(m.chunks, make([]protocol.Answer, answersChunk))
+	}
+	a := &m.chunks[chunk][m.used%answersChunk]
+	m.used++
+	*a = protocol.Answer{}
+	return a
+}
+
+// detail makes the answer of a decision one that is more than a Reply.
+func (d *Decision) detail(kind uint8) *protocol.Answer {
+	a := d.Memory.answer()
+	a.Kind, a.ID = kind, d.Request.ID
+	d.Reply.Detail = a
+	return a
 }
 
 // prefetchWindow is how many requests are touched ahead; below prefetchRows the
@@ -75,7 +113,8 @@ func (c *Core) refuse(d *Decision, code protocol.Code, item *Item, stream uint32
 
 // answerRefused answers with a code. stream is 0 when the device has none.
 func (c *Core) answerRefused(d *Decision, code protocol.Code, item *Item, stream uint32) {
-	a := &protocol.Answer{Kind: protocol.KindRefused, ID: d.Request.ID, Code: code}
+	a := d.detail(protocol.KindRefused)
+	a.Code = code
 	if item != nil {
 		a.Item, a.ItemName = item.Ordinal, []byte(item.Name())
 	}
@@ -83,7 +122,6 @@ func (c *Core) answerRefused(d *Decision, code protocol.Code, item *Item, stream
 		row := c.device(stream - 1)
 		a.Seq, a.Stream, a.Token = row.lastSeq, stream, c.token(row, stream)
 	}
-	d.Reply.Detail = a
 }
 
 // Deny records a denial [STAT-4]: of a project and an item, 0 if they are not
@@ -98,7 +136,7 @@ func (c *Core) Deny(project uint32, code protocol.Code, item uint32, uuid [16]by
 }
 
 func (c *Core) busy(d *Decision, milliseconds uint32) {
-	d.Reply.Detail = &protocol.Answer{Kind: protocol.KindBusy, ID: d.Request.ID, RetryAfter: milliseconds}
+	d.detail(protocol.KindBusy).RetryAfter = milliseconds
 }
 
 // noStream answers that the stream or its token is not known: check in anew.

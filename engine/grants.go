@@ -10,11 +10,17 @@ import (
 // grantBatch gathers the grants of a batch: one Merkle tree, one signature.
 type grantBatch struct {
 	tree    license.Tree
-	answers []*protocol.Answer
+	answers []grantAnswer
 	leaves  []byte
 	ends    []int // of each leaf in leaves
 	batch   license.Batch
 	path    []license.Hash
+}
+
+// grantAnswer is the answer that a grant goes into, and its memory.
+type grantAnswer struct {
+	*protocol.Answer
+	memory *Answers
 }
 
 func (g *grantBatch) reset() {
@@ -22,11 +28,11 @@ func (g *grantBatch) reset() {
 	g.answers, g.leaves, g.ends = g.answers[:0], g.leaves[:0], g.ends[:0]
 }
 
-func (g *grantBatch) add(a *protocol.Answer, grant *license.Grant) {
+func (g *grantBatch) add(d *Decision, grant *license.Grant) {
 	start := len(g.leaves)
 	g.leaves = grant.AppendBinary(g.leaves)
 	g.tree.Add(license.LeafHash(g.leaves[start:]))
-	g.answers = append(g.answers, a)
+	g.answers = append(g.answers, grantAnswer{d.Reply.Detail, d.Memory})
 	g.ends = append(g.ends, len(g.leaves))
 }
 
@@ -56,15 +62,19 @@ func (c *Core) SignGrants(sign func(statement []byte) []byte) {
 		return
 	}
 	signature := sign(g.batch.Statement())
-	out := make([]byte, 0, len(g.leaves)+len(g.answers)*(128+32*12))
+	var anywhere Answers
 	start := 0
 	for i, a := range g.answers {
 		leaf := g.leaves[start:g.ends[i]]
 		start = g.ends[i]
 		g.path = g.tree.Path(i, g.path[:0])
-		from := len(out)
-		out = license.AppendSignedGrant(out, leaf, &g.batch, uint32(i), g.path, signature)
-		a.Grant = out[from:len(out):len(out)]
+		m := a.memory
+		if m == nil {
+			m = &anywhere
+		}
+		from := len(m.grants)
+		m.grants = license.AppendSignedGrant(m.grants, leaf, &g.batch, uint32(i), g.path, signature)
+		a.Grant = m.grants[from:len(m.grants):len(m.grants)]
 	}
 }
 

@@ -16,7 +16,8 @@ type batch struct {
 	owners    []owner          // TCP: of each decision
 	datagrams []datagramRecord // UDP: of consecutive decisions
 	decoder   protocol.Decoder
-	plain     []byte // opened records; requests borrow from it
+	plain     []byte         // opened records; requests borrow from it
+	answers   engine.Answers // replies borrow from it
 }
 
 // front is where batches come from. answer gets one back when it is decided and
@@ -38,6 +39,7 @@ func (b *batch) Answer() { b.from.answer(b) }
 func (b *batch) reset() {
 	b.decisions, b.owners, b.datagrams, b.plain = b.decisions[:0], b.owners[:0], b.datagrams[:0], b.plain[:0]
 	b.decoder.Reset()
+	b.answers.Reset()
 }
 
 // gather decodes the messages of an opened record into the batch, at most room
@@ -46,7 +48,7 @@ func (b *batch) reset() {
 func (s *Server) gather(b *batch, ticket *protocol.Ticket, client netip.Addr, plain []byte, room int, now []byte) (taken int, answered []byte, err error) {
 	serving := s.ready.Load()
 	for n := 0; len(plain) > 0 || n == 0; n++ {
-		b.decisions = append(b.decisions, engine.Decision{Project: ticket.Project(), Generation: ticket.PasswordGeneration()})
+		b.decisions = append(b.decisions, engine.Decision{Project: ticket.Project(), Generation: ticket.PasswordGeneration(), Memory: &b.answers})
 		d := &b.decisions[len(b.decisions)-1]
 		rest, err := b.decoder.Request(plain, &d.Request)
 		if err == nil && n == protocol.MaxMessages {
