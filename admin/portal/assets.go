@@ -26,8 +26,9 @@ var templateFiles embed.FS
 
 // asset is a file that browsers fetch, as it is and compressed.
 type asset struct {
-	contentType  string
-	plain, small []byte
+	contentType string
+	plain       []byte
+	small       func() []byte // made when it is asked for, not while the server starts; nil: there is none
 }
 
 // assets are all of them. Their address holds a hash of them all, so that browsers
@@ -75,11 +76,13 @@ func newAsset(name string, data []byte) *asset {
 		a.contentType = "font/woff2"
 		return a // compressed already
 	}
-	var small bytes.Buffer
-	w, _ := gzip.NewWriterLevel(&small, gzip.BestCompression)
-	_, _ = w.Write(data) // to memory
-	_ = w.Close()
-	a.small = small.Bytes()
+	a.small = sync.OnceValue(func() []byte {
+		var small bytes.Buffer
+		w, _ := gzip.NewWriterLevel(&small, gzip.BestCompression)
+		_, _ = w.Write(data) // to memory
+		_ = w.Close()
+		return small.Bytes()
+	})
 	return a
 }
 
@@ -101,7 +104,7 @@ func (a *assets) serve(w http.ResponseWriter, r *http.Request) {
 	data := file.plain
 	if file.small != nil && strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
 		h.Set("Content-Encoding", "gzip")
-		data = file.small
+		data = file.small()
 	}
 	h.Set("Content-Length", strconv.Itoa(len(data)))
 	_, _ = w.Write(data)

@@ -37,7 +37,9 @@ const (
 	SegmentBytesMax = 1 << 30
 
 	fillStepBytes = 1 << 20
-	windowBytes   = 1 << 20
+	// firstSegmentBytes is the most that the first segment has.
+	firstSegmentBytes = 4 << 20
+	windowBytes       = 1 << 20
 
 	// A default segment holds at least one entry of the largest size.
 	_ = uint(SegmentBytesDefault - pageBytes - BodyBytesMax - headerBytes - trailerBytes - sectorBytes)

@@ -390,3 +390,21 @@ func TestVerifyChangesNothing(t *testing.T) {
 		t.Fatalf("report %+v, want %+v", report, want)
 	}
 }
+
+// The first segment is small; an entry that it has no room for stands in the next.
+func TestLargeFirstEntry(t *testing.T) {
+	opt := journal.Options{Disk: simdisk.New(), SegmentBytes: 8 << 20, Inline: true}
+	j, _ := mustOpen(t, opt)
+	if j.Bytes() != 4<<20 {
+		t.Fatalf("the first segment has %d bytes", j.Bytes())
+	}
+	mustAppend(t, j, 2, 5<<20)
+	mustClose(t, j)
+	j, got := mustOpen(t, opt)
+	mustCheck(t, got, 1, 2)
+	if err := j.Release(2); err != nil || j.FirstIndex() != 2 {
+		t.Fatalf("Release = %v, first index %d", err, j.FirstIndex())
+	}
+	mustAppend(t, j, 1, 30)
+	mustClose(t, j)
+}

@@ -9,8 +9,9 @@ import (
 type Options struct {
 	Disk Disk
 	// SegmentBytes is the size of new segments: a multiple of 512 between
-	// SegmentBytesMin and SegmentBytesMax, or 0 for SegmentBytesDefault. Segments
-	// of another size that are there already stay as they are.
+	// SegmentBytesMin and SegmentBytesMax, or 0 for SegmentBytesDefault. The very
+	// first is smaller, since Open waits for its zeros. Segments of another size
+	// that are there already stay as they are.
 	SegmentBytes int64
 	// Inline makes the next segment at the moment it is needed, on the goroutine that
 	// appends, instead of ahead of use on one of its own. It is slower,
@@ -114,11 +115,12 @@ func (j *Journal) recover(w *walk) error {
 	if len(w.segments) > 0 {
 		return nil
 	}
-	file, err := makeSegment(j.opt, 1, "", nil)
+	size := min(j.opt.SegmentBytes, firstSegmentBytes)
+	file, err := makeSegment(j.opt, 1, size, "", nil)
 	if err != nil {
 		return err
 	}
-	if err := j.begin(file, segment{number: 1, first: 1, bytes: j.opt.SegmentBytes}); err != nil {
+	if err := j.begin(file, segment{number: 1, first: 1, bytes: size}); err != nil {
 		return err
 	}
 	j.Found.FirstIndex = 1

@@ -65,7 +65,7 @@ func newSpare(opt Options) *spare {
 // run is the helper goroutine; it ends when orders is closed.
 func (s *spare) run() {
 	for number := range s.orders {
-		file, err := makeSegment(s.opt, number, s.released.take(), &s.stop)
+		file, err := makeSegment(s.opt, number, s.opt.SegmentBytes, s.released.take(), &s.stop)
 		s.made <- made{file, err}
 	}
 }
@@ -83,7 +83,7 @@ func (s *spare) begin(number uint64) {
 // hours old, so it is tried once more before it is reported.
 func (s *spare) take(number uint64) (File, error) {
 	if s.opt.Inline {
-		return makeSegment(s.opt, number, s.released.take(), nil)
+		return makeSegment(s.opt, number, s.opt.SegmentBytes, s.released.take(), nil)
 	}
 	if s.pending {
 		if result := s.wait(); result.err == nil {
@@ -116,15 +116,14 @@ func (s *spare) close() error {
 
 var errStopped = errors.New("the journal was closed")
 
-// makeSegment writes a segment full of zeros, over a released one if there is
-// any, and returns it once the zeros and its name are durable. The header is
+// makeSegment writes a segment of size zeros, over a released one if there is any, and returns it once the zeros and its name are durable. The header is
 // still missing.
-func makeSegment(opt Options, number uint64, released string, stop *atomic.Bool) (File, error) {
+func makeSegment(opt Options, number uint64, size int64, released string, stop *atomic.Bool) (File, error) {
 	from, to := fillName(number), segment{number: number}.name()
 	if released != "" {
 		from = released
 	}
-	if err := makeZeros(opt, from, released != "", stop); err != nil {
+	if err := makeZeros(opt.Disk, from, size, released != "", stop); err != nil {
 		_ = opt.Disk.Remove(from) // if it stays, the next try or the next Open replaces it
 		return nil, err
 	}
@@ -143,32 +142,32 @@ func makeSegment(opt Options, number uint64, released string, stop *atomic.Bool)
 }
 
 // makeZeros makes a durable file of zeros, in place of the one of that name.
-func makeZeros(opt Options, name string, reuse bool, stop *atomic.Bool) error {
-	file, err := emptied(opt, name, reuse)
+func makeZeros(disk Disk, name string, size int64, reuse bool, stop *atomic.Bool) error {
+	file, err := emptied(disk, name, size, reuse)
 	if err != nil {
 		return fmt.Errorf("create %s: %w", name, err)
 	}
-	err = fill(file, 0, opt.SegmentBytes, stop)
+	err = fill(file, 0, size, stop)
 	if err = errors.Join(err, file.Close()); err != nil {
 		return fmt.Errorf("fill %s: %w", name, err)
 	}
 	return nil
 }
 
-// emptied opens a file to be filled with zeros: one that is there, if it has a
-// segment's size, or a new one.
-func emptied(opt Options, name string, reuse bool) (File, error) {
+// emptied opens a file to be filled with zeros: one that is there, if it has that
+// size, or a new one.
+func emptied(disk Disk, name string, size int64, reuse bool) (File, error) {
 	if reuse {
-		file, err := opt.Disk.Open(name, true)
+		file, err := disk.Open(name, true)
 		if err != nil {
 			return nil, err
 		}
-		if size, err := file.Size(); err == nil && size == opt.SegmentBytes {
+		if has, err := file.Size(); err == nil && has == size {
 			return file, nil
 		}
 		_ = file.Close() // nothing was written
 	}
-	return opt.Disk.Create(name)
+	return disk.Create(name)
 }
 
 // fill writes zeros from off to end and syncs them, step by step: a sync of many
