@@ -25,6 +25,7 @@ type gateway struct {
 	flights []flight
 	free    []uint32 // flights not in use
 	again   []retry  // flights to be sent again, those that may go first in front
+	inTurn  bool     // every device once, whatever the load says
 	ended   bool     // the writing half of an open loop is through
 	items   map[uint32]*ToldItem
 
@@ -94,6 +95,7 @@ func (g *gateway) closedLoop(ctx context.Context, limit int, draw func() act) er
 	stop := context.AfterFunc(ctx, func() { g.conn.SetDeadline(time.Now().Add(settleTime)) })
 	defer stop()
 	left := limit
+	g.inTurn = limit > 0
 	for {
 		made, err := g.fill(limit > 0, left, draw, ctx.Err() == nil)
 		if err != nil {
@@ -209,7 +211,7 @@ func (g *gateway) resend() {
 }
 
 func (g *gateway) idleDevice() int {
-	if g.fleet.load.Random {
+	if g.fleet.load.Random && !g.inTurn {
 		g.next = mathrand.IntN(len(g.devices))
 	}
 	for range g.devices {
@@ -347,7 +349,7 @@ func (g *gateway) released(d *device) {
 // requests wait for a while, and their latency counts from when they were due.
 func (g *gateway) openLoop(ctx context.Context, p *pace) error {
 	reading := make(chan error, 1)
-	g.ended = false
+	g.ended, g.inTurn = false, false
 	_ = g.conn.SetDeadline(time.Time{})
 	go func() { reading <- g.readToEnd() }()
 	err := g.schedule(ctx, p)
