@@ -33,8 +33,10 @@ func objectKey(k engine.ObjectKey) []byte {
 }
 
 // openBadger opens the page store. Pages are values of 4 KiB written in large
-// transactions and read only at start: no caches, no compression, all values in
-// the tables.
+// transactions and read only at start: no caches, no filters, no compression, all
+// values in the tables. A checkpoint writes most of them anew, in order of their
+// keys, so there is one level below the newest tables: each further one would
+// only have it all written once more.
 func openBadger(path string, log *slog.Logger) (*badgerPages, error) {
 	opt := badger.DefaultOptions(path).
 		WithSyncWrites(true).
@@ -43,6 +45,10 @@ func openBadger(path string, log *slog.Logger) (*badgerPages, error) {
 		WithIndexCacheSize(0).
 		WithMemTableSize(16 << 20).
 		WithNumMemtables(2).
+		WithBaseTableSize(16 << 20).
+		WithBaseLevelSize(64 << 30).
+		WithBlockSize(64 << 10).
+		WithBloomFalsePositive(0).
 		WithValueThreshold(1 << 20).
 		WithValueLogFileSize(64 << 20).
 		WithNumVersionsToKeep(1).
