@@ -99,6 +99,9 @@ func (p *simPages) Scan(prefix byte, visit func(key, value []byte) error) error 
 // Loaded implements storage.Pages.
 func (p *simPages) Loaded() error { return nil }
 
+// Settle implements storage.Pages.
+func (p *simPages) Settle() error { return nil }
+
 // Close implements storage.Pages.
 func (p *simPages) Close() error { p.values = nil; return nil }
 

@@ -162,6 +162,8 @@ func (b *backup) addState(pages Pages) error {
 	if !ok {
 		return errors.New("the state is not kept in Badger")
 	}
+	db.settling.RLock()
+	defer db.settling.RUnlock()
 	parts := &partWriter{b: b}
 	if _, err := db.Backup(parts, 0); err != nil {
 		return err

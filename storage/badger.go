@@ -3,10 +3,12 @@ package storage
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"log/slog"
 	"strings"
+	"sync"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
@@ -33,59 +35,96 @@ func objectKey(k engine.ObjectKey) []byte {
 }
 
 // openBadger opens the page store. Pages are values of 4 KiB written in large
-// transactions and read only at start: no caches, no filters, no compression, all
-// values in the tables. A checkpoint writes most of them anew, in order of their
-// keys, so there is one level below the newest tables: each further one would
-// only have it all written once more.
+// transactions and read only at start: no caches, no filters, no compression.
+// They stand in Badger's value log, where each is written once; the tables hold
+// only where. Settle takes care of what that leaves behind.
 func openBadger(path string, log *slog.Logger) (*badgerPages, error) {
-	opt := badger.DefaultOptions(path).
+	db := &badgerPages{path: path, log: log}
+	if err := db.open(); err != nil {
+		return nil, err
+	}
+	return db, nil
+}
+
+func (db *badgerPages) open() error {
+	opt := badger.DefaultOptions(db.path).
 		WithSyncWrites(true).
 		WithCompression(options.None).
 		WithBlockCacheSize(0).
 		WithIndexCacheSize(0).
 		WithMemTableSize(16 << 20).
 		WithNumMemtables(2).
-		WithBaseTableSize(16 << 20).
-		WithBaseLevelSize(64 << 30).
-		WithBlockSize(64 << 10).
+		WithBaseLevelSize(1 << 30).
 		WithBloomFalsePositive(0).
-		WithValueThreshold(1 << 20).
+		WithCompactL0OnClose(true).
+		WithValueThreshold(valueLogFrom).
 		WithValueLogFileSize(64 << 20).
 		WithNumVersionsToKeep(1).
 		WithDetectConflicts(false).
 		WithMetricsEnabled(false).
-		WithLogger(badgerLog{log})
-	db, err := badger.Open(opt)
+		WithLogger(badgerLog{db.log})
+	opened, err := badger.Open(opt)
 	if err != nil {
-		return nil, fmt.Errorf("state in %s: %w", path, err)
+		return fmt.Errorf("state in %s: %w", db.path, err)
 	}
-	return &badgerPages{db, path, log}, nil
+	db.DB = opened
+	return nil
 }
+
+// valueLogFrom is from how many bytes on a value stands in the value log.
+const valueLogFrom = 1 << 10
 
 // badgerPages implements [Pages].
 type badgerPages struct {
 	*badger.DB
 	path string
 	log  *slog.Logger
+	// settling is held by Settle, and to read by whoever reads beside it.
+	settling sync.RWMutex
+	written  int // bytes of values since Settle
 }
 
-// Loaded implements [Pages]. Badger maps its tables, so what was read stays in
-// memory, as much again as the pages themselves: opened anew it is not there.
-func (db *badgerPages) Loaded() error {
-	if err := db.Close(); err != nil {
+// settleBytes is how much is put before it is worth settling.
+const settleBytes = 64 << 20
+
+// Settle implements [Pages]. Badger maps its files, so what was read or written
+// stays in memory, and it learns which values are obsolete when it compacts what
+// points to them. Closed and opened anew it has done both; then files of the value
+// log that are mostly obsolete go, and what is left in them is written once more.
+func (db *badgerPages) Settle() error {
+	if db.written < settleBytes || !db.settling.TryLock() {
+		return nil // later: a backup is being made
+	}
+	defer db.settling.Unlock()
+	db.written = 0
+	if err := db.reopen(); err != nil {
 		return err
 	}
-	anew, err := openBadger(db.path, db.log)
-	if err == nil {
-		db.DB = anew.DB
+	for {
+		switch err := db.RunValueLogGC(0.5); {
+		case errors.Is(err, badger.ErrNoRewrite):
+			return nil
+		case err != nil:
+			return fmt.Errorf("state in %s: %w", db.path, err)
+		}
 	}
-	return err
+}
+
+// Loaded implements [Pages].
+func (db *badgerPages) Loaded() error { return db.reopen() }
+
+func (db *badgerPages) reopen() error {
+	if err := db.Close(); err != nil {
+		return fmt.Errorf("state in %s: %w", db.path, err)
+	}
+	return db.open()
 }
 
 // Put implements [Pages], with one transaction.
 func (db *badgerPages) Put(list []KeyValue) error {
 	return db.Update(func(txn *badger.Txn) error {
 		for _, kv := range list {
+			db.written += len(kv.Value)
 			if err := txn.Set(kv.Key, kv.Value); err != nil {
 				return err
 			}
@@ -123,9 +162,8 @@ func (l badgerLog) Warningf(f string, a ...any) { l.say(slog.LevelWarn, f, a) }
 func (l badgerLog) Infof(f string, a ...any)    { l.say(slog.LevelDebug, f, a) }
 func (l badgerLog) Debugf(f string, a ...any)   { l.say(slog.LevelDebug, f, a) }
 
-// packed marks, in the index of an object in Badger, that its data is compressed.
-// Values of 1 MiB and more Badger keeps in a log of their own, of which nothing
-// goes unless what points to it is compacted; a license file of that size is text.
+// packed marks, in the index of an object in Badger, that its data is compressed:
+// a license file of 1 MiB is text.
 const (
 	packed       = 1 << 63
 	packFrom     = 512 << 10

@@ -88,6 +88,9 @@ func (c *checkpointer) Finish(done func(error)) {
 		if err == nil {
 			err = c.release(c.manifest.previous + 1)
 		}
+		if err == nil {
+			err = c.pages.Settle()
+		}
 		if err != nil {
 			err = fmt.Errorf("checkpoint at journal index %d: %w; nothing is lost, the journal has it: check the disk and start again", c.manifest.begin, err)
 		}

@@ -81,19 +81,23 @@ func everyBit(data []byte, stride int, visit func(bit int)) {
 
 // TestEveryBitOfBadgersFiles flips every bit of the files that Badger keeps pages
 // and objects in, and of the file that the manifest is. DISCARD is statistics, a
-// MiB of zeros: of its bits a sample will do.
+// MiB of zeros: of its bits a sample will do, as of those of the log of values,
+// which TestEveryBitOfPagesAndObjects flips.
 func TestEveryBitOfBadgersFiles(t *testing.T) {
 	t.Parallel()
 	path, opt := fixture(t)
 	want := numbers(must(Verify(path, opt)).Core)
 	files := append(must(filepath.Glob(filepath.Join(path, "state", "*"))), filepath.Join(path, "manifest"))
-	if len(files) < 6 {
+	if len(files) != 6 {
 		t.Fatalf("only %v", files)
 	}
 	for _, file := range files {
 		data, stride, refused := must(os.ReadFile(file)), 1, 0
-		if filepath.Base(file) == "DISCARD" {
+		switch {
+		case filepath.Base(file) == "DISCARD":
 			stride = 80001
+		case strings.HasSuffix(file, ".vlog"):
+			stride = 211
 		}
 		everyBit(data, stride, func(bit int) {
 			if strings.HasSuffix(file, ".sst") && checkTable(1, data) != nil {
@@ -117,9 +121,10 @@ func TestEveryBitOfBadgersFiles(t *testing.T) {
 	}
 }
 
-// TestBadgersLog flips bits of the log that Badger has not yet made a table of, as
-// a kill leaves it: of those that are written every 3,989th.
-func TestBadgersLog(t *testing.T) {
+// TestBadgersLogs flips bits of the logs of a server that was killed: of what
+// Badger has not yet made a table of, and of the values, where the pages are. Of
+// the bits that are written it is every 3,989th.
+func TestBadgersLogs(t *testing.T) {
 	t.Parallel()
 	b := newBed(t)
 	b.put(kind, 1, "one")
@@ -138,8 +143,9 @@ func TestBadgersLog(t *testing.T) {
 	opt := verifyOptions()
 	want := numbers(must(Verify(path, opt)).Core)
 	logs := must(filepath.Glob(filepath.Join(path, "state", "*.mem")))
-	if len(logs) == 0 {
-		t.Fatal("there is none")
+	logs = append(logs, must(filepath.Glob(filepath.Join(path, "state", "*.vlog")))...)
+	if len(logs) != 2 {
+		t.Fatalf("there are %v", logs)
 	}
 	for _, file := range logs {
 		written := bytes.TrimRight(must(os.ReadFile(file)), "\x00")

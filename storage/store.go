@@ -43,6 +43,9 @@ type Pages interface {
 	Scan(prefix byte, visit func(key, value []byte) error) error
 	// Loaded is called when all of many pages have been read, before anything is put.
 	Loaded() error
+	// Settle is called between checkpoints, by who puts: memory and disk that
+	// obsolete values take may be given back.
+	Settle() error
 	Close() error
 }
 
@@ -74,7 +77,7 @@ type Store struct {
 // Open recovers the state of a data directory.
 func (d *Dir) Open(opt Options) (*Store, error) {
 	opt.Core.Alloc = pageMemory
-	if err := checkTables(d.file("state")); err != nil {
+	if err := checkFiles(d.file("state")); err != nil {
 		return nil, err
 	}
 	pages, err := openBadger(d.file("state"), opt.Log)

@@ -14,6 +14,9 @@ import (
 	"github.com/dgraph-io/badger/v4/table"
 )
 
+// checkFiles checks Badger's files before Badger opens them.
+func checkFiles(path string) error { return errors.Join(checkTables(path), checkLogs(path)) }
+
 // checkTables reads every block of Badger's tables against its checksum and
 // changes nothing. Badger by itself does not; where a length or an offset is
 // damaged, or a page can't be read from the disk, it ends the process without

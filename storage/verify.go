@@ -52,7 +52,7 @@ func Verify(path string, opt Options) (f Found, err error) {
 		return f, err
 	}
 	opt.Core.Alloc, opt.Core.Server, opt.Core.TokenKey = pageMemory, identity.Public, identity.TokenKey
-	if err := checkTables(d.file("state")); err != nil {
+	if err := checkFiles(d.file("state")); err != nil {
 		return f, err
 	}
 	copied, err := os.MkdirTemp("", "muster-verify-")
