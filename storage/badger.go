@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/dgraph-io/badger/v4"
 	"github.com/dgraph-io/badger/v4/options"
@@ -113,9 +114,20 @@ func (db *badgerPages) Settle() error {
 // Loaded implements [Pages].
 func (db *badgerPages) Loaded() error { return db.reopen() }
 
+// closeTime is how long Badger may take to close. Where it can't write a table it
+// tries again for ever.
+const closeTime = time.Minute
+
 func (db *badgerPages) reopen() error {
-	if err := db.Close(); err != nil {
-		return fmt.Errorf("state in %s: %w", db.path, err)
+	closed := make(chan error, 1)
+	go func() { closed <- db.Close() }()
+	select {
+	case err := <-closed:
+		if err != nil {
+			return fmt.Errorf("state in %s: %w", db.path, err)
+		}
+	case <-time.After(closeTime):
+		return fmt.Errorf("state in %s: what is in memory could not be written within %v", db.path, closeTime)
 	}
 	return db.open()
 }

@@ -12,7 +12,7 @@
 //
 // A checkpoint pass begins at journal index L and copies the pages that changed
 // since they were last copied, a few between two batches, while traffic goes on.
-// Badger may thus hold pages of several ages; each carries the index of the last
+// Badger, whose value log holds them, may thus have pages of several ages; each carries the index of the last
 // entry applied to it. When all are written, the manifest says for every page
 // with which index and checksum it was copied, and L. It is replaced by write,
 // fsync, rename and fsync of the directory.
