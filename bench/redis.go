@@ -14,22 +14,18 @@ import (
 )
 
 // checkInScript is a device's report as one would write it for Redis: the last
-// sequence is compared, the use counted, the quota checked, the device marked
-// active in the slot. Keys: the device, the item. Arguments: sequence, slot, uses.
-// It answers the sequence, or an error.
-const checkInScript = `local device = redis.call('HMGET', KEYS[1], 'seq', 'slot')
-local seq, last = tonumber(ARGV[1]), tonumber(device[1] or '0')
+// sequence is compared, the quota checked, the use counted, the device marked
+// active in the slot, every time, as muster does. Keys: the device, the item, the
+// active devices. Arguments: sequence, slot, uses. It answers the sequence, or an
+// error.
+const checkInScript = `local seq, last = tonumber(ARGV[1]), tonumber(redis.call('HGET', KEYS[1], 'seq') or '0')
 if seq <= last then return last end
 if seq > last + 1 then return redis.error_reply('expected ' .. (last + 1)) end
-if device[2] ~= ARGV[2] then
-  local quota = tonumber(redis.call('HGET', KEYS[2], 'quota'))
-  if redis.call('HINCRBY', KEYS[2], 'active:' .. ARGV[2], 1) > quota then
-    redis.call('HINCRBY', KEYS[2], 'active:' .. ARGV[2], -1)
-    return redis.error_reply('limit exceeded')
-  end
-end
-redis.call('HSET', KEYS[1], 'seq', seq, 'slot', ARGV[2])
+local item = redis.call('HMGET', KEYS[2], 'quota', 'uses')
+if tonumber(item[2]) + tonumber(ARGV[3]) > tonumber(item[1]) then return redis.error_reply('limit exceeded') end
+redis.call('HSET', KEYS[1], 'seq', seq)
 redis.call('HINCRBY', KEYS[2], 'uses', ARGV[3])
+redis.call('ZADD', KEYS[3], ARGV[2], KEYS[1])
 return seq`
 
 // redis is a Redis server as a child process, with the script loaded. Its
@@ -77,7 +73,7 @@ func startRedis(ctx context.Context, dir, sync string) (*redis, error) {
 	return r, nil
 }
 
-const redisItem = "item:1"
+const redisItem, redisActive = "item:1", "active:1"
 
 // appendCommand appends a command in Redis's protocol.
 func appendCommand(out []byte, words ...string) []byte {
@@ -155,7 +151,7 @@ func (p *redisPipe) append(out []byte) []byte {
 	d := &p.devices[p.next]
 	p.next = (p.next + 1) % len(p.devices)
 	d.sent++
-	return appendCommand(out, "EVALSHA", p.sha, "2", d.key, redisItem, strconv.FormatInt(d.sent, 10), p.slot, "1")
+	return appendCommand(out, "EVALSHA", p.sha, "3", d.key, redisItem, redisActive, strconv.FormatInt(d.sent, 10), p.slot, "1")
 }
 
 // read takes one answer, which must be the sequence that was sent.
