@@ -147,7 +147,13 @@ func (a *Admin) checkAlerts(ctx context.Context, who string) (AlertCheck, error)
 	a.alerting.last.Store(&evaluation{a.now(), next.List()})
 	for _, f := range fresh {
 		answer.Alerts = append(answer.Alerts, MetThreshold{f.Rule, f.Subject, f.Threshold})
-		a.notices.Tell(slog.LevelWarn, fmt.Sprint("alert ", f.Rule, f.Subject, f.Threshold), 1, "usage alert: a threshold is newly met; \"muster alerts show\" lists all that are", "rule", f.Rule, "subject", f.Subject, "threshold", f.Threshold, "value", f.Value, "of", f.Of)
+		about := []any{"rule", f.Rule, "subject", f.Subject, "threshold", f.Threshold}
+		if f.Rule == alerts.Expiry {
+			about = append(about, "expiry", time.Unix(f.Expiry, 0).UTC())
+		} else {
+			about = append(about, "value", f.Value, "of", f.Of)
+		}
+		a.notices.Tell(slog.LevelWarn, fmt.Sprint("alert ", f.Rule, f.Subject, f.Threshold), 1, "usage alert: a threshold is newly met; \"muster alerts show\" lists all that are", about...)
 	}
 	return answer, nil
 }
