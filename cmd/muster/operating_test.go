@@ -178,6 +178,7 @@ var startFaults = map[string][]struct {
 // writtenIn are errors that a test can't well bring about: they stand in the source.
 var writtenIn = map[string]string{
 	"it was written by a newer muster":             "storage/store.go",
+	"what is in memory could not be written":       "storage/badger.go",
 	"unknown format version":                       "storage/journal/errors.go",
 	"use the muster version that wrote it":         "storage/manifest.go",
 	"a write was lost":                             "storage/store.go",
