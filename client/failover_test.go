@@ -225,7 +225,7 @@ func TestAllAway(t *testing.T) {
 		t.Errorf("%d reports kept, want 1", n)
 	}
 	c.SetSleep(func(context.Context, time.Duration) error { // while it waits, the server comes back
-		s.Serve(s.Main)
+		s.Main.Resume()
 		return nil
 	})
 	s.Main.Quiesce()

@@ -58,7 +58,11 @@ type endOfCycle loop
 func (t *endOfCycle) Run(context.Context) error {
 	l := (*loop)(t)
 	l.posted = false
-	l.waits.Store(len(l.filling.decisions) < waitRequests && l.server.decider.Stats.LastCommit.Load() < int64(waitCommit))
+	n := len(l.filling.decisions)
+	if n == 0 { // as before the server serves: there is no decider yet
+		return nil
+	}
+	l.waits.Store(n < waitRequests && l.server.decider.Stats.LastCommit.Load() < int64(waitCommit))
 	l.handOver()
 	for l.waits.Load() && l.inFlight && l.await() {
 	}
