@@ -224,20 +224,16 @@ func (b *backup) addJournal(d *Dir, s *Store, between func(func()) error) error 
 // addSegment adds a segment file; of the last one what stands before end, with
 // zeros behind as a segment has them.
 func (b *backup) addSegment(path string, cut bool, end int64) error {
-	f, err := os.Open(path)
+	f, size, err := openSized(path)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	stat, err := f.Stat()
-	if err != nil {
-		return err
-	}
 	var r io.Reader = f
 	if cut {
 		r = io.MultiReader(io.LimitReader(f, end), zeros{})
 	}
-	return b.stream("journal/"+filepath.Base(path), stat.Size(), r)
+	return b.stream("journal/"+filepath.Base(path), size, r)
 }
 
 // zeros reads as zeros without end.

@@ -14,7 +14,7 @@ import (
 )
 
 // bytesIn is how much the files of a directory take. One that goes meanwhile takes nothing.
-func bytesIn(t *testing.T, dir string) (n int64) {
+func bytesIn(t testing.TB, dir string) (n int64) {
 	t.Helper()
 	err := filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {

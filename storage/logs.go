@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 )
@@ -42,26 +41,25 @@ const logHeaderBytes = 20
 // checkLog checks a log: one that is whole, with nothing but zeros behind its last
 // entry, or one that may end anywhere.
 func checkLog(name string, whole bool) error {
-	f, err := os.Open(name)
+	f, size, err := openSized(name)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	stat, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	r := &logReader{r: bufio.NewReaderSize(f, 1<<20), left: stat.Size()}
-	if r.skip(logHeaderBytes) != nil {
+	r := &logReader{r: bufio.NewReaderSize(f, 1<<20), left: size}
+	if size < logHeaderBytes {
 		return nil // a new one
 	}
+	if err := r.read(logHeaderBytes); err != nil {
+		return err
+	}
 	for r.left > 0 {
-		at := stat.Size() - r.left
+		at := size - r.left
 		switch err := r.entry(); {
-		case errors.Is(err, errLogLength), errors.Is(err, errLogSum) && whole:
-			return fmt.Errorf("at %d: %w", at, err)
-		case err != nil:
+		case errors.Is(err, errLogEnd), errors.Is(err, errLogSum) && !whole:
 			return nil // where it ends
+		case err != nil:
+			return fmt.Errorf("at %d: %w", at, err)
 		}
 	}
 	return nil
@@ -81,8 +79,8 @@ type logReader struct {
 	buf  []byte
 }
 
-// skip reads n bytes.
-func (r *logReader) skip(n int64) error {
+// read reads n bytes.
+func (r *logReader) read(n int64) error {
 	if n > r.left {
 		return errLogLength
 	}
@@ -95,26 +93,29 @@ func (r *logReader) skip(n int64) error {
 	return nil
 }
 
-// ReadByte implements [io.ByteReader].
+// ReadByte implements [io.ByteReader], for the start of an entry.
 func (r *logReader) ReadByte() (byte, error) {
-	if err := r.skip(1); err != nil {
-		return 0, io.ErrUnexpectedEOF
+	if r.left == 0 {
+		return 0, errLogEnd
 	}
-	return r.buf[0], nil
+	err := r.read(1)
+	return r.buf[0], err
 }
 
 // entry reads one: two bytes of kind, the lengths of key and value and a time as
 // varints, key, value, and the checksum of all that.
 func (r *logReader) entry() error {
 	r.sum = 0
-	if r.skip(2) != nil {
-		return errLogEnd
+	for range 2 {
+		if _, err := r.ReadByte(); err != nil {
+			return err
+		}
 	}
 	var lengths [3]uint64
 	for i := range lengths {
 		n, err := binary.ReadUvarint(r)
 		if err != nil {
-			return errLogEnd
+			return err
 		}
 		lengths[i] = n
 	}
@@ -122,11 +123,11 @@ func (r *logReader) entry() error {
 	if key == 0 {
 		return errLogEnd
 	}
-	if err := r.skip(int64(key + value)); err != nil {
+	if err := r.read(int64(key + value)); err != nil {
 		return err
 	}
 	sum := r.sum
-	if err := r.skip(crc32.Size); err != nil {
+	if err := r.read(crc32.Size); err != nil {
 		return err
 	}
 	if binary.BigEndian.Uint32(r.buf) != sum {

@@ -51,18 +51,27 @@ func damagedFile(name string, reason error) error {
 	return fmt.Errorf("%s is damaged: %w; check the disk and restore the data directory from a backup", name, reason)
 }
 
+// openSized opens a file for reading and tells its size.
+func openSized(name string) (*os.File, int64, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, 0, err
+	}
+	stat, err := f.Stat()
+	if err != nil {
+		return nil, 0, errors.Join(err, f.Close())
+	}
+	return f, stat.Size(), nil
+}
+
 // readInto is [os.ReadFile] with a buffer that is used again.
 func readInto(buf []byte, name string) ([]byte, error) {
-	f, err := os.Open(name)
+	f, size, err := openSized(name)
 	if err != nil {
 		return buf, err
 	}
 	defer f.Close()
-	stat, err := f.Stat()
-	if err != nil {
-		return buf, err
-	}
-	buf = slices.Grow(buf[:0], int(stat.Size()))[:stat.Size()]
+	buf = slices.Grow(buf[:0], int(size))[:size]
 	_, err = io.ReadFull(f, buf)
 	return buf, err
 }

@@ -177,9 +177,7 @@ func (j *Journal) Release(below uint64) error {
 // or goes, if enough of them wait.
 func (j *Journal) drop(s segment) error {
 	name := fillName(s.number)
-	err := j.opt.Disk.Rename(s.name(), name)
-	again := errors.Is(err, fs.ErrNotExist) // only the sync failed last time
-	if err != nil && !again {
+	if err := j.opt.Disk.Rename(s.name(), name); err != nil && !errors.Is(err, fs.ErrNotExist) { // gone, if only the sync failed last time
 		return err
 	}
 	// Synced one by one: if a later removal outlived a power cut and an earlier

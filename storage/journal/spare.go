@@ -116,14 +116,15 @@ func (s *spare) close() error {
 
 var errStopped = errors.New("the journal was closed")
 
-// makeSegment writes a segment of size zeros, over a released one if there is any, and returns it once the zeros and its name are durable. The header is
-// still missing.
+// makeSegment writes a segment of size zeros, over a released one if there is any,
+// and returns it once the zeros and its name are durable. The header is still
+// missing.
 func makeSegment(opt Options, number uint64, size int64, released string, stop *atomic.Bool) (File, error) {
 	from, to := fillName(number), segment{number: number}.name()
 	if released != "" {
 		from = released
 	}
-	if err := makeZeros(opt.Disk, from, size, released != "", stop); err != nil {
+	if err := makeZeros(opt.Disk, from, size, stop); err != nil {
 		_ = opt.Disk.Remove(from) // if it stays, the next try or the next Open replaces it
 		return nil, err
 	}
@@ -142,8 +143,8 @@ func makeSegment(opt Options, number uint64, size int64, released string, stop *
 }
 
 // makeZeros makes a durable file of zeros, in place of the one of that name.
-func makeZeros(disk Disk, name string, size int64, reuse bool, stop *atomic.Bool) error {
-	file, err := emptied(disk, name, size, reuse)
+func makeZeros(disk Disk, name string, size int64, stop *atomic.Bool) error {
+	file, err := emptied(disk, name, size)
 	if err != nil {
 		return fmt.Errorf("create %s: %w", name, err)
 	}
@@ -156,12 +157,8 @@ func makeZeros(disk Disk, name string, size int64, reuse bool, stop *atomic.Bool
 
 // emptied opens a file to be filled with zeros: one that is there, if it has that
 // size, or a new one.
-func emptied(disk Disk, name string, size int64, reuse bool) (File, error) {
-	if reuse {
-		file, err := disk.Open(name, true)
-		if err != nil {
-			return nil, err
-		}
+func emptied(disk Disk, name string, size int64) (File, error) {
+	if file, err := disk.Open(name, true); err == nil {
 		if has, err := file.Size(); err == nil && has == size {
 			return file, nil
 		}
