@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"muster/storage/journal"
 )
@@ -64,4 +65,26 @@ func TestDirCloseDuringFill(t *testing.T) {
 	j, got := mustOpen(t, opt)
 	mustCheck(t, got, 1, 3)
 	mustClose(t, j)
+}
+
+// The next segment is filled as the present one is used, not all at once.
+func TestDirFillKeepsPace(t *testing.T) {
+	path := t.TempDir()
+	opt := journal.Options{Disk: journal.Dir(path), SegmentBytes: 16 << 20}
+	j, _ := mustOpen(t, opt)
+	defer mustClose(t, j)
+	time.Sleep(100 * time.Millisecond)
+	if info, err := os.Stat(filepath.Join(path, "0000000000000002.fill")); err != nil || info.Size() > 4<<20 {
+		t.Fatalf("%v, %v: want a part of a segment", info, err)
+	}
+	mustAppend(t, j, 3, 1<<20) // of the first segment's 4 MiB
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		if info, err := os.Stat(filepath.Join(path, segmentName(2))); err == nil && info.Size() == opt.SegmentBytes {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("the next segment is not ready when three quarters of the present one are used")
+		}
+	}
+	mustAppend(t, j, 20, 1<<20)
 }

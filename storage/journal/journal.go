@@ -86,6 +86,7 @@ func (j *Journal) write(kind uint8, index, term uint64, unixNano int64, body []b
 	j.at = cursor{index, term, unixNano, crc, kind == KindSeal}
 	j.offset += int64(len(entry))
 	j.last.Store(index)
+	j.spare.used(j.offset, j.active.bytes)
 	return index, nil
 }
 

@@ -3,8 +3,10 @@ package journal_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"math"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -136,22 +138,26 @@ func TestReleaseCanBeTriedAgain(t *testing.T) {
 func TestReleasedFilesAreUsedAgain(t *testing.T) {
 	disk := simdisk.New()
 	j, _ := mustOpen(t, small(disk))
-	mustAppend(t, j, 8*7+1, 30) // seven full segments and one entry in the eighth
-	if err := j.Release(8*7 + 1); err != nil {
+	const kept, full = 16, 19      // of released files, of segments
+	mustAppend(t, j, 8*full+1, 30) // full segments and one entry in the next
+	if err := j.Release(8*full + 1); err != nil {
 		t.Fatal(err)
 	}
-	names, _ := disk.List()
-	want := "0000000000000001.fill 0000000000000002.fill 0000000000000003.fill 0000000000000004.fill 0000000000000008.log"
-	if got := strings.Join(names, " "); got != want {
-		t.Fatalf("after the release there are %s, want %s", got, want)
+	var want []string
+	for n := range kept {
+		want = append(want, fmt.Sprintf("%016x.fill", n+1))
+	}
+	want = append(want, fmt.Sprintf("%016x.log", full+1))
+	if names, _ := disk.List(); !slices.Equal(names, want) {
+		t.Fatalf("after the release there are %s, want %s", names, want)
 	}
 	disk.FailAt(simdisk.OpCreate, 1, fs.ErrInvalid) // none has to be made
-	mustAppend(t, j, 8*4, 300)
-	_, got, err := open(small(disk.Kill()), 8*7)
+	mustAppend(t, j, 8*kept, 300)
+	_, got, err := open(small(disk.Kill()), 8*full)
 	if err != nil {
 		t.Fatal(err)
 	}
-	mustCheck(t, got, 8*7+1, 8*11+1)
+	mustCheck(t, got, 8*full+1, 8*(full+kept)+1)
 }
 
 // Release and the readers of the indexes may run beside the appender; the race

@@ -3,6 +3,7 @@ package journal
 import (
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 )
@@ -16,6 +17,8 @@ type spare struct {
 	orders   chan uint64
 	made     chan made
 	released released
+	allowed  atomic.Int64  // bytes that may be filled by now
+	more     chan struct{} // they have become more, or stop is set
 }
 
 // released are files of segments that the journal is done with, to be filled
@@ -26,8 +29,9 @@ type released struct {
 	names []string
 }
 
-// releasedMax is how many wait at most: about what one checkpoint releases.
-const releasedMax = 4
+// releasedMax is how many wait at most: what a checkpoint releases where there are
+// many devices.
+const releasedMax = 16
 
 // put takes a file in, if there is room.
 func (r *released) put(name string) (ok bool) {
@@ -55,7 +59,7 @@ type made struct {
 }
 
 func newSpare(opt Options) *spare {
-	s := &spare{opt: opt, orders: make(chan uint64, 1), made: make(chan made, 1)}
+	s := &spare{opt: opt, orders: make(chan uint64, 1), made: make(chan made, 1), more: make(chan struct{}, 1)}
 	if !opt.Inline {
 		go s.run()
 	}
@@ -65,7 +69,7 @@ func newSpare(opt Options) *spare {
 // run is the helper goroutine; it ends when orders is closed.
 func (s *spare) run() {
 	for number := range s.orders {
-		file, err := makeSegment(s.opt, number, s.opt.SegmentBytes, s.released.take(), &s.stop)
+		file, err := makeSegment(s.opt, number, s.opt.SegmentBytes, s.released.take(), s.pace)
 		s.made <- made{file, err}
 	}
 }
@@ -76,7 +80,43 @@ func (s *spare) begin(number uint64) {
 		return
 	}
 	s.pending = true
+	s.allow(fillAheadBytes)
 	s.orders <- number
+}
+
+// fillAheadBytes is how much of a segment is filled whatever the present one has.
+const fillAheadBytes = 2 << 20
+
+// used lets the fill go on as the present segment is used, and be through when two
+// thirds of that are: all at once it would take the disk from the appends.
+func (s *spare) used(offset, size int64) {
+	if !s.pending {
+		return
+	}
+	bytes := fillAheadBytes + offset*3/2*s.opt.SegmentBytes/size
+	if bytes/fillStepBytes > s.allowed.Load()/fillStepBytes { // not for every entry a wake-up
+		s.allow(bytes)
+	}
+}
+
+func (s *spare) allow(bytes int64) {
+	s.allowed.Store(bytes)
+	s.wake()
+}
+
+func (s *spare) wake() {
+	select {
+	case s.more <- struct{}{}:
+	default:
+	}
+}
+
+// pace waits until the fill may go on at off; false ends it.
+func (s *spare) pace(off int64) (on bool) {
+	for off >= s.allowed.Load() && !s.stop.Load() {
+		<-s.more
+	}
+	return !s.stop.Load()
 }
 
 // take returns the segment that was ordered, and waits for it. A failure may be
@@ -96,6 +136,7 @@ func (s *spare) take(number uint64) (File, error) {
 }
 
 func (s *spare) wait() made {
+	s.allow(math.MaxInt64)
 	result := <-s.made
 	s.pending = false
 	return result
@@ -104,6 +145,7 @@ func (s *spare) wait() made {
 // close ends the goroutine, and with it a fill that is under way.
 func (s *spare) close() error {
 	s.stop.Store(true)
+	s.wake()
 	close(s.orders)
 	if !s.pending {
 		return nil
@@ -119,12 +161,12 @@ var errStopped = errors.New("the journal was closed")
 // makeSegment writes a segment of size zeros, over a released one if there is any,
 // and returns it once the zeros and its name are durable. The header is still
 // missing.
-func makeSegment(opt Options, number uint64, size int64, released string, stop *atomic.Bool) (File, error) {
+func makeSegment(opt Options, number uint64, size int64, released string, pace func(off int64) bool) (File, error) {
 	from, to := fillName(number), segment{number: number}.name()
 	if released != "" {
 		from = released
 	}
-	if err := makeZeros(opt.Disk, from, size, stop); err != nil {
+	if err := makeZeros(opt.Disk, from, size, pace); err != nil {
 		_ = opt.Disk.Remove(from) // if it stays, the next try or the next Open replaces it
 		return nil, err
 	}
@@ -143,12 +185,12 @@ func makeSegment(opt Options, number uint64, size int64, released string, stop *
 }
 
 // makeZeros makes a durable file of zeros, in place of the one of that name.
-func makeZeros(disk Disk, name string, size int64, stop *atomic.Bool) error {
+func makeZeros(disk Disk, name string, size int64, pace func(off int64) bool) error {
 	file, err := emptied(disk, name, size)
 	if err != nil {
 		return fmt.Errorf("create %s: %w", name, err)
 	}
-	err = fill(file, 0, size, stop)
+	err = fill(file, 0, size, pace)
 	if err = errors.Join(err, file.Close()); err != nil {
 		return fmt.Errorf("fill %s: %w", name, err)
 	}
@@ -169,9 +211,10 @@ func emptied(disk Disk, name string, size int64) (File, error) {
 
 // fill writes zeros from off to end and syncs them, step by step: a sync of many
 // megabytes at once holds up every other one on the disk, and so all answers.
-func fill(file File, off, end int64, stop *atomic.Bool) error {
+// pace, if there is one, waits before each step, and says whether to go on.
+func fill(file File, off, end int64, pace func(off int64) bool) error {
 	for off < end {
-		if stop != nil && stop.Load() {
+		if pace != nil && !pace(off) {
 			return errStopped
 		}
 		n := min(end-off, fillStepBytes)
