@@ -53,11 +53,34 @@ func (c *Core) BeginCheckpoint() CheckpointStart {
 	return start
 }
 
+// StateBytes is what all pages take.
+func (c *Core) StateBytes() (n int64) {
+	for id := range uint8(Tables) {
+		n += int64(c.table(id).pages()) * PageBytes
+	}
+	return n
+}
+
 // CheckpointDone says that no pass is under way.
 func (c *Core) CheckpointDone() bool { return !c.checkpoint.running }
 
 // CheckpointIndex is the journal index at which the last pass began.
 func (c *Core) CheckpointIndex() uint64 { return c.checkpoint.index }
+
+// CheckpointProgress is how many pages the pass has behind it, of how many.
+func (c *Core) CheckpointProgress() (passed, of int) {
+	p := &c.checkpoint
+	for id, end := range p.ends {
+		of += end
+		switch {
+		case uint8(id) < p.table:
+			passed += end
+		case uint8(id) == p.table:
+			passed += min(p.page, end)
+		}
+	}
+	return passed, of
+}
 
 // CheckpointStep copies at most len(pages) dirty pages and returns how many it
 // copied; done says that the pass is complete. Call it between batches.

@@ -129,7 +129,10 @@ func (c *Core) Replay(index uint64, time int64, body []byte) error {
 	c.begin(index, time)
 	c.applyTime(time)
 	r := &reader{b: body}
-	for len(r.b) > 0 {
+	for touched := len(body); len(r.b) > 0; {
+		if len(r.b) <= touched {
+			touched = len(r.b) - c.prefetchReports(r.b)
+		}
 		if err := c.replayOne(r); err != nil {
 			return fmt.Errorf("journal entry %d: %w", index, err)
 		}

@@ -197,6 +197,12 @@ func appendStep(b []byte, kind byte, e *stepEffect) []byte {
 	return le.AppendUint32(b, e.project)
 }
 
+// What a report takes without its lines, and a line of it.
+const (
+	reportHeadBytes = 36
+	reportLineBytes = 10
+)
+
 func (e *reportEffect) append(b []byte) []byte {
 	b = appendStep(b, effReport, &e.stepEffect)
 	b = le.AppendUint32(b, e.item)

@@ -124,6 +124,19 @@ func (t *table) edit(i uint32, index uint64) unsafe.Pointer {
 	return t.at(i)
 }
 
+// touch reads of row i what a change of it reads first, and the header of its
+// page; 0 if there is no such row.
+func (t *table) touch(i uint32) (sum uint32) {
+	if i >= t.rows {
+		return 0
+	}
+	p := i / RowsPerPage
+	if t.loaded != nil {
+		sum = uint32(t.loaded[p])
+	}
+	return sum + *(*uint32)(t.at(i)) + uint32(t.page(p).header().index)
+}
+
 // begin empties page n for an owner, by the journal entry index.
 func (t *table) begin(n uint32, owner detailOwner, index uint64) {
 	if last := n*RowsPerPage + RowsPerPage - 1; last >= t.rows {

@@ -60,6 +60,20 @@ func (b *bed) mustEqual(pages [Tables][]Page, held []uint64) {
 	}
 }
 
+// A start reads ahead what reports will change: it has to know how long they are.
+func TestReadsAheadOfReports(t *testing.T) {
+	var body []byte
+	for lines := range 4 {
+		e := reportEffect{lines: make([]protocol.Line, lines)}
+		body = e.append(body)
+	}
+	reports := len(body)
+	body = (&linkEffect{}).append(body)
+	if n := New(Config{}).prefetchReports(body); n != reports {
+		t.Errorf("%d bytes are taken for reports, there are %d", n, reports)
+	}
+}
+
 // TestRecoverAtAnyMoment drives random traffic with fuzzy checkpoints, stops at
 // random moments, in the middle of a pass too, and wants the very same pages.
 func TestRecoverAtAnyMoment(t *testing.T) {

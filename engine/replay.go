@@ -47,6 +47,20 @@ func (r *reader) seat() seat {
 	return seat{item: r.u32(), activeUntil: r.u32(), days: r.u32(), lastDay: r.u16(), project: r.u16(), instances: r.u16(), flags: r.u16()}
 }
 
+// prefetchReports does for the reports that a body begins with what prefetch does
+// for requests, and returns how many bytes they take.
+func (c *Core) prefetchReports(body []byte) (n int) {
+	for range prefetchWindow {
+		b := body[n:]
+		if len(b) < reportHeadBytes || b[0] != effReport {
+			break
+		}
+		c.prefetched += c.devices.touch(le.Uint32(b[1:]))
+		n = min(n+reportHeadBytes+int(b[reportHeadBytes-1])*reportLineBytes, len(body))
+	}
+	return n
+}
+
 // replayOne decodes the first effect of the body and applies it.
 func (c *Core) replayOne(r *reader) error {
 	switch kind := r.u8(); kind {

@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"unsafe"
-
 	"muster/protocol"
 )
 
@@ -99,9 +97,7 @@ func (c *Core) streams(cl client, visit func(n uint32, d *deviceRow) bool) {
 // misses overlap instead of following one another.
 func (c *Core) prefetch(requests []Decision) (sum uint32) {
 	for i := range requests {
-		if s := requests[i].Request.Stream; s != 0 && s <= c.devices.rows {
-			sum += *(*uint32)(unsafe.Add(c.devices.at(s-1), unsafe.Offsetof(deviceRow{}.lastSeq)))
-		}
+		sum += c.devices.touch(requests[i].Request.Stream - 1)
 	}
 	return sum
 }

@@ -178,13 +178,28 @@ func (y *Cycle) stepCheckpoint() {
 			return
 		}
 		changed := y.written - y.lastBytes
-		due := changed >= checkpointJournalBytes || changed > 0 && y.now()-y.lastPass >= int64(checkpointInterval)
+		due := changed >= y.checkpointJournal() || changed > 0 && y.now()-y.lastPass >= int64(checkpointInterval)
 		if due {
 			y.beginCheckpoint()
 		}
 		return
 	}
-	y.copyPages()
+	if !y.ahead() {
+		y.copyPages()
+	}
+}
+
+// checkpointJournal is how much journal goes before the next checkpoint.
+func (y *Cycle) checkpointJournal() int64 {
+	return min(max(y.core.StateBytes(), checkpointJournalMin), checkpointJournalMax)
+}
+
+// ahead says that the pass under way has more behind it than it needs to have.
+func (y *Cycle) ahead() bool {
+	passed, of := y.core.CheckpointProgress()
+	journal := float64(y.written-y.lastBytes) / float64(y.checkpointJournal()/2)
+	spent := float64(y.now()-y.lastPass) / float64(checkpointSpread)
+	return float64(passed) > max(journal, spent)*float64(of)
 }
 
 // HoldCheckpoints keeps checkpoints from beginning, or no more; any goroutine may

@@ -39,8 +39,15 @@ const (
 	ConnectionsMax = 50_000
 	// TicketLife is how long a ticket is good for.
 	TicketLife = 7 * 24 * time.Hour
-	// checkpointJournalBytes starts a checkpoint pass after so much journal.
-	checkpointJournalBytes = 256 << 20
+	// A checkpoint pass begins after as much journal as the pages take, so that it
+	// at most doubles what is written, but not before checkpointJournalMin, and not
+	// after checkpointJournalMax: a start has all of that to read.
+	checkpointJournalMin = 256 << 20
+	checkpointJournalMax = 1 << 30
+	// checkpointSpread is how long a pass with many pages takes, if not half of the
+	// journal until the next one is written before: all at once it would take CPU
+	// and disk from the devices.
+	checkpointSpread = 30 * time.Second
 	// idleTick and passTick are how often the decider runs without traffic, and
 	// while a checkpoint pass is under way.
 	idleTick = time.Second
