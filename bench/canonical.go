@@ -13,6 +13,7 @@ const (
 	deep16    = "report, 16 a record, 50 × depth 128"
 	deep1     = "report, 1 a record, 50 × depth 128"
 	halfPeak  = "report, 16 a record, on schedule at half that rate"
+	halfEcho  = "bare gnet echo, 16 a record, on schedule at that rate"
 	shallow   = "report, 1,000 × depth 1"
 	echoed    = "bare gnet echo, 1,000 × depth 1"
 	byUDP     = "report by UDP, 50 sockets × 16"
@@ -35,7 +36,8 @@ func (l *Lab) Canonical(ctx context.Context) (*Report, error) {
 	r := l.report("canonical")
 	err = l.run(ctx, r, []step{
 		l.load(deep16, server, Load{Conns: 50, Depth: 128, PerRecord: 16}),
-		{halfPeak, func(ctx context.Context) (Figures, error) { return l.halfPeak(ctx, server, r.measure(deep16)) }},
+		{halfPeak, func(ctx context.Context) (Figures, error) { return l.halfPeak(ctx, server, halfOf(r)) }},
+		{halfEcho, func(ctx context.Context) (Figures, error) { return l.echoAtRate(ctx, 50, 16, halfOf(r)) }},
 		l.load(deep1, server, Load{Conns: 50, Depth: 128, PerRecord: 1}),
 		l.load(renewal, server, Load{Conns: 50, Depth: 128, PerRecord: 16, Mix: Mix{CheckIn: 1}}),
 		l.load(shallow, server, Load{Conns: 1000, Depth: 1, PerRecord: 1}),
@@ -55,12 +57,16 @@ func (l *Lab) Canonical(ctx context.Context) (*Report, error) {
 	return r, server.Stop(20 * time.Second)
 }
 
-// halfPeak is the load of the peak, on schedule at half of its rate.
-func (l *Lab) halfPeak(ctx context.Context, server *Server, peak *Measure) (Figures, error) {
-	rate := 500_000.0 // when the peak is not measured
-	if peak != nil {
-		rate = peak.Rounds[len(peak.Rounds)-1].Rate() / 2
+// halfOf is half of the peak's rate in the last round.
+func halfOf(r *Report) float64 {
+	if peak := r.measure(deep16); peak != nil {
+		return peak.Rounds[len(peak.Rounds)-1].Rate() / 2
 	}
+	return 500_000 // when the peak is not measured
+}
+
+// halfPeak is the load of the peak, on schedule at a rate.
+func (l *Lab) halfPeak(ctx context.Context, server *Server, rate float64) (Figures, error) {
 	load := Load{Devices: l.Devices, Conns: 50, PerRecord: 16, Uses: []client.Use{benchUse}, Module: benchModule}
 	return l.onFleet(ctx, server, load, func(ctx context.Context, c *course) (Figures, error) { return l.atRate(ctx, c, rate) })
 }
@@ -80,15 +86,9 @@ func (l *Lab) start(context.Context) (f Figures, err error) {
 	if err := s.writeVendor(); err != nil {
 		return f, err
 	}
-	began := time.Now()
-	if err := s.Restart(o); err != nil {
+	if f, err = timed(s, o); err != nil {
 		return f, err
 	}
-	took := time.Since(began)
-	f = Figures{Requests: 1, Seconds: took.Seconds(), CPUSeconds: s.CPU().Seconds(), Memory: s.RSS()}
-	h := NewHistogram()
-	h.Observe(took)
-	f.Latency = h.summary()
 	return f, s.Stop(20 * time.Second)
 }
 

@@ -34,6 +34,74 @@ func (l *Lab) echo(ctx context.Context, conns, depth, perRecord int) (Figures, e
 	return f, err
 }
 
+// echoAtRate sends the bare echo records of so many reports on schedule, as a
+// fleet does in an open loop.
+func (l *Lab) echoAtRate(ctx context.Context, conns, perRecord int, rate float64) (Figures, error) {
+	request, reply := recordSizes(perRecord)
+	child, addr, err := StartEcho(serverCPU, l.Self, "echo", fmt.Sprint(request), fmt.Sprint(reply))
+	if err != nil {
+		return Figures{}, err
+	}
+	defer child.Kill()
+	list, err := dial(ctx, addr, conns)
+	if err != nil {
+		return Figures{}, err
+	}
+	defer closeAll(list)
+	work := func(lab *Lab) (Figures, error) {
+		records := steady(time.Now(), rate/float64(perRecord))
+		return lab.clock(ctx, child, conns, func(run context.Context, i int, h *Histogram) (uint64, error) {
+			return onSchedule(run, list[i], records, i, conns, &echoPipe{make([]byte, request), reply}, h)
+		})
+	}
+	warm := *l
+	warm.Time = time.Second
+	if f, err := work(&warm); err != nil {
+		return f, err
+	}
+	f, err := work(l)
+	f.Requests *= uint64(perRecord)
+	return f, err
+}
+
+// onSchedule sends every stride-th request of a pace, from the first one on, until
+// ctx ends, and waits for the last replies.
+func onSchedule(ctx context.Context, conn net.Conn, p *pace, first, stride int, of pipe, h *Histogram) (n uint64, err error) {
+	sent := make(chan time.Time, 1<<10) // when they were due; if it is full, so is the connection
+	read := make(chan error, 1)
+	go func() {
+		in := bufio.NewReaderSize(conn, 64<<10)
+		for due := range sent {
+			if err := of.read(in); err != nil {
+				read <- err
+				return
+			}
+			h.Observe(time.Since(due))
+			n++
+		}
+		read <- nil
+	}()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	at := float64(first)
+	due, _ := p.due(at)
+	var out []byte
+	for err == nil && ctx.Err() == nil {
+		out = out[:0]
+		for now := time.Now(); !due.After(now); due, _ = p.due(at) {
+			out = of.append(out)
+			sent <- due
+			at += float64(stride)
+		}
+		if _, err = conn.Write(out); err != nil {
+			_ = conn.Close() // ends the reading half
+		}
+		p.wait(ctx, timer, due)
+	}
+	close(sent)
+	return n, firstError(err, <-read)
+}
+
 // pipe is what a pipeline sends and reads.
 type pipe interface {
 	append(out []byte) []byte // one request
@@ -42,17 +110,33 @@ type pipe interface {
 
 // pipelines keep depth requests outstanding on each of so many connections.
 func (l *Lab) pipelines(ctx context.Context, child *Child, addr string, conns, depth int, of func(i int) pipe) (Figures, error) {
-	list := make([]net.Conn, conns)
-	for i := range list {
-		var err error
-		if list[i], err = (&net.Dialer{}).DialContext(ctx, "tcp", addr); err != nil {
-			return Figures{}, err
-		}
-		defer list[i].Close()
+	list, err := dial(ctx, addr, conns)
+	if err != nil {
+		return Figures{}, err
 	}
+	defer closeAll(list)
 	return l.clock(ctx, child, conns, func(run context.Context, i int, h *Histogram) (uint64, error) {
 		return pipeline(run, list[i], depth, of(i), h)
 	})
+}
+
+// dial opens connections to an address.
+func dial(ctx context.Context, addr string, conns int) (list []net.Conn, err error) {
+	for range conns {
+		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+		if err != nil {
+			closeAll(list)
+			return nil, err
+		}
+		list = append(list, conn)
+	}
+	return list, nil
+}
+
+func closeAll(list []net.Conn) {
+	for _, conn := range list {
+		_ = conn.Close()
+	}
 }
 
 // pipeline sends a request for every reply that has come, until ctx ends, and

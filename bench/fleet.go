@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -78,8 +79,9 @@ type Fleet struct {
 	load  Load
 	key   license.LicenseKey
 	conns []*gateway
-	// latencies are shared by connections: one for each would be much memory.
-	latencies [8]*Histogram
+	// latencies are one for each thread: one for each connection would take long to
+	// be merged.
+	latencies []*Histogram
 }
 
 // NewFleet connects a fleet.
@@ -96,15 +98,18 @@ func NewFleet(ctx context.Context, licenseKey string, load Load) (*Fleet, error)
 	}
 	f := &Fleet{load: load, key: key}
 	f.Told.items, f.Told.codes = map[uint32]*ToldItem{}, map[protocol.Code]uint64{}
+	f.latencies = make([]*Histogram, runtime.GOMAXPROCS(0))
 	for i := range f.latencies {
 		f.latencies[i] = NewHistogram()
 	}
+	devices := makeDevices(load.Devices)
 	for i := range load.Conns {
 		n := load.Devices / load.Conns
 		if i < load.Devices%load.Conns {
 			n++
 		}
-		g := newGateway(f, i, n)
+		g := newGateway(f, i, devices[:n:n])
+		devices = devices[n:]
 		if g.conn, err = client.Dial(ctx, key, protocol.UUID{}, client.Ticket{}); err != nil {
 			f.Close()
 			return nil, fmt.Errorf("connection %d of %d: %w", i+1, load.Conns, err)
@@ -116,9 +121,9 @@ func NewFleet(ctx context.Context, licenseKey string, load Load) (*Fleet, error)
 
 // Latency merges the latencies of all connections since the last call.
 func (f *Fleet) Latency() *Histogram {
-	all := NewHistogram()
-	for _, h := range f.latencies {
-		all.Take(h)
+	all := f.latencies[0].Take()
+	for _, h := range f.latencies[1:] {
+		all.Add(h.Take())
 	}
 	return all
 }
@@ -163,6 +168,15 @@ func (f *Fleet) CheckIn(ctx context.Context) error {
 			g.conn, err = overUDP(g.conn)
 		}
 		return err
+	})
+}
+
+// Report lets every device report once, all at the same time: what a device's
+// first report of a day costs more is behind it then.
+func (f *Fleet) Report(ctx context.Context) error {
+	defer f.Latency()
+	return f.each(func(g *gateway) error {
+		return g.closedLoop(ctx, len(g.devices), func() act { return actReport })
 	})
 }
 

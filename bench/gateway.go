@@ -29,6 +29,8 @@ type gateway struct {
 	ended   bool     // the writing half of an open loop is through
 	items   map[uint32]*ToldItem
 
+	visit   func(*protocol.Answer) // g.visited: made once
+	came    time.Time              // the record of answers that is read
 	batch   []*protocol.Request
 	latency *Histogram // shared with other gateways
 	asks    []*protocol.CheckIn
@@ -63,15 +65,16 @@ const checkInPadding = protocol.MaxDatagram - 400
 // settleTime is how long the last answers may take after the end.
 const settleTime = 10 * time.Second
 
-func newGateway(f *Fleet, number, devices int) *gateway {
+func newGateway(f *Fleet, number int, devices []device) *gateway {
 	g := &gateway{fleet: f, number: number, latency: f.latencies[number%len(f.latencies)], items: map[uint32]*ToldItem{}}
-	g.devices = make([]device, devices)
+	g.visit = g.visited
+	g.devices = devices
 	for i := range g.devices {
 		g.devices[i] = newDevice(i % len(f.load.Uses))
 	}
 	n := f.load.Depth
 	if n == 0 {
-		n = min(openFlights, devices)
+		n = min(openFlights, len(devices))
 	}
 	g.flights = make([]flight, n)
 	for i := range g.flights {
@@ -263,15 +266,18 @@ func (g *gateway) compose(f *flight, id uint32, a act) {
 
 // read settles the answers of one record.
 func (g *gateway) read() error {
-	var now time.Time
-	return g.conn.Read(func(a *protocol.Answer) {
-		if now.IsZero() {
-			now = time.Now()
-		}
-		g.mu.Lock()
-		g.settle(a, now)
-		g.mu.Unlock()
-	})
+	g.came = time.Time{}
+	return g.conn.Read(g.visit)
+}
+
+// visited settles an answer.
+func (g *gateway) visited(a *protocol.Answer) {
+	if g.came.IsZero() {
+		g.came = time.Now()
+	}
+	g.mu.Lock()
+	g.settle(a, g.came)
+	g.mu.Unlock()
 }
 
 // settle takes note of an answer.
@@ -365,10 +371,6 @@ func firstError(errs ...error) error {
 	return nil
 }
 
-// sendTick is the shortest time between two writes of a gateway: what is due in
-// it goes out together.
-const sendTick = time.Millisecond
-
 // arrivals are a gateway's share of a pace: every so manieth record of it. Its
 // requests are due together, at the moment of the first of them.
 type arrivals struct {
@@ -398,6 +400,8 @@ func (a *arrivals) take() {
 func (g *gateway) schedule(ctx context.Context, p *pace) error {
 	a := g.arrivals(p)
 	end, ends := p.end()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	for over := false; !over; {
 		now := time.Now()
 		over = ctx.Err() != nil || ends && now.After(end)
@@ -407,7 +411,7 @@ func (g *gateway) schedule(ctx context.Context, p *pace) error {
 		}
 		g.miss(a, now.Add(-patience))
 		if !over {
-			sleep(ctx, max(next.Sub(now), sendTick))
+			a.wait(ctx, timer, next)
 		}
 	}
 	g.miss(a, time.Now())
@@ -423,16 +427,6 @@ func (g *gateway) miss(a *arrivals, before time.Time) {
 	for a.more && a.at.Before(before) {
 		g.fleet.Told.Missed.Add(1)
 		a.take()
-	}
-}
-
-// sleep waits, or until ctx ends.
-func sleep(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
 	}
 }
 

@@ -29,24 +29,33 @@ func (l *Lab) Growth(ctx context.Context) (*Report, error) {
 	const few = "report, 10,000 devices at random"
 	many, quiet, busy := fmt.Sprintf("report, %d devices at random", l.Devices), "no checkpoint under way", "checkpoint under way"
 	err = l.run(ctx, r, []step{
-		{few, func(ctx context.Context) (Figures, error) { return l.closed(ctx, small.course()) }},
+		{few, func(ctx context.Context) (Figures, error) {
+			if err := large.rests(ctx); err != nil {
+				return Figures{}, err
+			}
+			return l.closed(ctx, small.course())
+		}},
 		{many, func(ctx context.Context) (Figures, error) { return l.closed(ctx, large.course()) }},
 	})
+	rss := float64(large.server.RSS()) // after full load
 	if err == nil {
 		err = l.checkpoints(ctx, r, large, quiet, busy)
+	}
+	if err == nil {
+		err = l.run(ctx, r, l.restarts(large))
 	}
 	if err != nil {
 		return nil, err
 	}
 	r.compare(many, few)
 	r.compare(busy, quiet)
-	rss := float64(large.server.RSS())
 	r.note("memory: %.0f MiB with %d devices: %.1f bytes a device in all, %.1f more than with 10,000",
 		rss/(1<<20), l.Devices, rss/float64(l.Devices), (rss-float64(small.server.RSS()))/float64(l.Devices-growthSmall))
 	return r, firstError(small.audit(ctx), large.audit(ctx))
 }
 
-// population is a server and its fleet, checked in once for all rounds.
+// population is a server and its fleet, which has checked in and reported once:
+// in a day of a device's life that is one report of many.
 type population struct {
 	server *Server
 	fleet  *Fleet
@@ -68,6 +77,9 @@ func (l *Lab) population(ctx context.Context, devices int) (p *population, err e
 	})
 	if err == nil {
 		err = p.fleet.CheckIn(ctx)
+	}
+	if err == nil {
+		err = p.fleet.Report(ctx)
 	}
 	if err != nil {
 		p.close()
@@ -156,6 +168,17 @@ func (l *Lab) checkpoints(ctx context.Context, r *Report, p *population, quiet, 
 func (p *population) checkpointing(ctx context.Context) (bool, error) {
 	m, err := p.server.Metrics(ctx)
 	return m["muster_checkpoints_begun_total"] > m["muster_checkpoints_total"], err
+}
+
+// rests waits for the end of a checkpoint: it takes CPU from the other server.
+func (p *population) rests(ctx context.Context) error {
+	for {
+		under, err := p.checkpointing(ctx)
+		if err != nil || !under {
+			return err
+		}
+		time.Sleep(checkpointGlance)
+	}
 }
 
 // Loops measures what a report costs with one event loop and with two. Server

@@ -46,14 +46,13 @@ func (h *Histogram) Add(other *Histogram) {
 	h.h.Merge(other.h)
 }
 
-// Take adds what other has counted, and empties that.
-func (h *Histogram) Take(other *Histogram) {
-	other.mu.Lock()
-	defer other.mu.Unlock()
+// Take returns what was counted, and begins anew.
+func (h *Histogram) Take() *Histogram {
+	taken := NewHistogram()
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.h.Merge(other.h)
-	other.h.Reset()
+	taken.h, h.h = h.h, taken.h
+	return taken
 }
 
 // us is a time in microseconds.

@@ -33,7 +33,8 @@ type datagrams struct {
 	out     []datagram.Packet
 	in      []datagram.Packet
 	plain   []byte
-	overdue atomic.Int64 // unix nanoseconds, of SetDeadline; 0: none
+	answer  protocol.Answer // the one that Read visits
+	overdue atomic.Int64    // unix nanoseconds, of SetDeadline; 0: none
 }
 
 // errLost says that nothing came for a while: what is outstanding has to be sent again.
@@ -122,7 +123,7 @@ func (d *datagrams) Read(visit func(*protocol.Answer)) error {
 	}
 	for i := range d.in[:n] {
 		if d.plain, err = d.ticket.Session().OpenReply(d.plain[:0], d.in[i].Data); err == nil {
-			err = protocol.VisitAnswers(d.plain, visit)
+			err = protocol.VisitAnswers(d.plain, &d.answer, visit)
 		}
 		d.in[i].Data = d.in[i].Data[:datagram.Size]
 	}

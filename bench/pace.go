@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"context"
 	"fmt"
 	"math"
 	"time"
@@ -95,4 +96,23 @@ func (p *part) until(n float64) float64 {
 	}
 	slope := (p.to - p.from) / p.length
 	return (math.Sqrt(max(p.from*p.from+2*slope*n, 0)) - p.from) / slope
+}
+
+// sendTick is how exactly a load sends: what is due in one goes out at its end.
+// All connections have the same ticks, so one wake-up of the process serves many.
+const sendTick = 250 * time.Microsecond
+
+// wait returns at the end of the tick that next is in, or of the present one if
+// that is over, or when ctx ends.
+func (p *pace) wait(ctx context.Context, timer *time.Timer, next time.Time) {
+	now := time.Now()
+	if next.Before(now) {
+		next = now
+	}
+	end := p.began.Add(next.Sub(p.began).Truncate(sendTick) + sendTick)
+	timer.Reset(end.Sub(now))
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
 }

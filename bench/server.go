@@ -27,15 +27,16 @@ import (
 // license of its own.
 type Server struct {
 	*Child
-	Dir    string // holds everything; the data directory is Dir/data
-	UUID   license.UUID
-	URL    string // of the admin API
-	Key    string // license key of the imported project
-	ring   *license.KeyRing
-	vendor license.PrivateKey
-	token  string
-	http   http.Client
-	addr   string // where devices are served; kept over restarts
+	Dir     string // holds everything; the data directory is Dir/data
+	UUID    license.UUID
+	URL     string // of the admin API
+	Key     string // license key of the imported project
+	ring    *license.KeyRing
+	vendor  license.PrivateKey
+	token   string
+	http    http.Client
+	addr    string        // where devices are served; kept over restarts
+	options ServerOptions // of the last start
 }
 
 // ServerOptions are how a server is started.
@@ -125,7 +126,7 @@ func (s *Server) Restart(o ServerOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	s.Child = child
+	s.Child, s.options = child, o
 	token, err := os.ReadFile(filepath.Join(s.DataDir(), "local.token"))
 	if err != nil {
 		return err

@@ -25,6 +25,7 @@ type Conn struct {
 	out     []byte
 	record  []byte
 	plain   []byte
+	answer  protocol.Answer // the one that Read visits
 	nonces  protocol.Nonces
 	// ServerTime is the server's clock at the handshake, unix milliseconds; 0 on
 	// a resumed ticket.
@@ -155,7 +156,7 @@ func (c *Conn) Read(visit func(*protocol.Answer)) error {
 	if c.plain, err = c.ticket.session.OpenReply(c.plain[:0], rec); err != nil {
 		return err
 	}
-	return protocol.VisitAnswers(c.plain, visit)
+	return protocol.VisitAnswers(c.plain, &c.answer, visit)
 }
 
 // keptAnswer is an answer that outlives the buffer it was read from.

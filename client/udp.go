@@ -141,7 +141,7 @@ func (p *packets) await(ctx context.Context, id uint32, until time.Time) (answer
 		if p.plain, err = p.ticket.session.OpenReply(p.plain[:0], p.in[:n]); err != nil {
 			continue
 		}
-		if err := protocol.VisitAnswers(p.plain, func(a *protocol.Answer) {
+		if err := protocol.VisitAnswers(p.plain, new(protocol.Answer), func(a *protocol.Answer) {
 			if a.ID == id {
 				answer = keptAnswer(a)
 			}

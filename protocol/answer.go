@@ -113,15 +113,14 @@ func DecodeAnswer(b []byte, a *Answer) (rest []byte, err error) {
 	return b[c.at:], nil
 }
 
-// VisitAnswers decodes all messages of an opened Reply record and calls visit
-// for each; what visit gets is borrowed until it returns.
-func VisitAnswers(plain []byte, visit func(*Answer)) (err error) {
-	var a Answer
+// VisitAnswers decodes all messages of an opened Reply record into a, one after
+// the other, and calls visit with it for each; it is valid until visit returns.
+func VisitAnswers(plain []byte, a *Answer, visit func(*Answer)) (err error) {
 	for rest := plain; len(rest) > 0; {
-		if rest, err = DecodeAnswer(rest, &a); err != nil {
+		if rest, err = DecodeAnswer(rest, a); err != nil {
 			return err
 		}
-		visit(&a)
+		visit(a)
 	}
 	return nil
 }

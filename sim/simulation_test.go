@@ -429,7 +429,7 @@ func (b *simBatch) Answer() {
 		a, d, r := b.decisions[i].Answer(), b.packets[i].from, &b.requests[i]
 		wire := protocol.AppendAnswer(nil, &a)
 		b.sim.send(d, func() {
-			err := protocol.VisitAnswers(wire, func(a *protocol.Answer) {
+			err := protocol.VisitAnswers(wire, new(protocol.Answer), func(a *protocol.Answer) {
 				kept := *a
 				kept.Grant, kept.Certificate, kept.ItemName = slices.Clone(a.Grant), slices.Clone(a.Certificate), slices.Clone(a.ItemName)
 				d.receive(kept, r.Tag, r.Kind == protocol.KindReport)

@@ -187,7 +187,7 @@ func TestAnswersTogetherFitTheirRequest(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		err = protocol.VisitAnswers(plain, func(a *protocol.Answer) { decided = decided || a.ID == 1 })
+		err = protocol.VisitAnswers(plain, new(protocol.Answer), func(a *protocol.Answer) { decided = decided || a.ID == 1 })
 		if err != nil {
 			t.Fatal(err)
 		}
