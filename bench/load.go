@@ -93,7 +93,7 @@ func (l *Load) check() error {
 	fault(l.PerRecord < 1 || l.PerRecord > 256, "%d messages a record: expected 1 to 256", l.PerRecord)
 	fault(l.Depth > 0 && l.PerRecord > l.Depth, "%d messages a record: expected at most the depth, %d", l.PerRecord, l.Depth)
 	fault(l.UDP && l.PerRecord > 8, "%d messages a record: a datagram has room for 8 reports", l.PerRecord)
-	fault(l.Devices < l.Conns*max(l.Depth, 1), "%d devices: every connection needs at least as many as its depth, %d in all", l.Devices, l.Conns*max(l.Depth, 1))
+	fault(l.Devices < l.Conns*max(l.Depth, 1), "%d devices: every connection (--connections %d) needs at least as many as its depth, %d in all", l.Devices, l.Conns, l.Conns*max(l.Depth, 1))
 	fault(l.LateSlots < 0 || l.LateSlots > protocol.MaxReportLines, "%d late slots: expected at most %d", l.LateSlots, protocol.MaxReportLines)
 	fault(l.UDP && l.PerRecord > 1 && l.Mix.CheckIn+l.Mix.New > 0, "%d messages a record: a datagram has room for one check-in", l.PerRecord)
 	for _, w := range l.Mix.weights() {

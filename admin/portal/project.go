@@ -130,22 +130,34 @@ func (d *projectPage) key(x *exchange) error {
 		return nil
 	}
 	d.Key.Warnings = forPortal(d.Key.Warnings)
-	d.Snippet = snippet
+	d.Snippet = d.snippet()
 	return err
 }
 
-// snippet is how an application uses the key; it is held against the SDK by the
-// example of package client.
-const snippet = `ring := &license.KeyRing{}
-if err := ring.Add(vendorKey); err != nil { // the vendor's public key, embedded in the application
-	return err
-}
-c, err := client.New(client.Options{LicenseKey: os.Getenv("LICENSE_KEY"), Vendor: ring, State: kept})
+// snippet is how an application uses the key: what examples/scanner does, with the
+// values of the item that is used first.
+func (d *projectPage) snippet() string {
+	product, version, modules, module := "DBR", uint16(1), "", ""
+	if len(d.Items) > 0 && d.Items[0].Row != nil {
+		item := d.Items[0].Row
+		product, version = item.Product, slices.Max(append(item.Versions, 1))
+		if len(item.Modules) > 0 {
+			module = item.Modules[0]
+			modules = fmt.Sprintf(", Modules: []string{%q}", module)
+		}
+	}
+	return fmt.Sprintf(`s, err := spool.Open(spool.Options{
+	Dir: "license-data", LicenseKey: os.Getenv("LICENSE_KEY"),
+	Vendor: ring, // holds the vendor's public key, which is built into the application
+	Use: client.Use{Product: %q, Version: %d%s},
+})
 if err != nil {
 	return err
 }
-grant, err := c.CheckIn(ctx, client.Use{Product: "DBR", Version: 11, Modules: []string{"QR"}})
-if err != nil {
+defer s.Close()
+if _, err := s.CheckIn(ctx); err != nil {
 	return err // its text says what to do
 }
-err = c.Report(ctx, client.Count{Module: "QR", Count: 3})`
+go s.Run(ctx, func(err error) { log.Print(err) }) // renews the grant, sends what is counted
+return s.Add(%q, 3)                               // on disk when it returns, and counted once`, product, version, modules, module)
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -96,11 +97,12 @@ func batch(ctx context.Context, s *spool.Spool, scans *atomic.Uint32) error {
 
 // explain says what a refusal means to the application.
 func explain(err error) string {
-	switch client.CodeOf(err) {
-	case protocol.OK: // no refusal: no server was reached
-		return "no connection to the license server; work goes on while the grant is valid"
-	case protocol.LimitExceeded:
+	var network net.Error
+	switch {
+	case client.CodeOf(err) == protocol.LimitExceeded:
 		return "all seats are taken"
+	case errors.As(err, &network): // no server was reached
+		return "no connection to the license server; work goes on while the grant is valid"
 	}
 	return err.Error()
 }
@@ -154,7 +156,7 @@ func TestApplication(t *testing.T) {
 		t.Errorf("%d streams, want 2: that of the spool and that of the client", n)
 	}
 	for want, err := range map[string]error{
-		"seats": &client.Error{Code: protocol.LimitExceeded}, "no connection": errors.New("dial"), "expired": &client.Error{Code: protocol.Expired},
+		"seats": &client.Error{Code: protocol.LimitExceeded}, "no connection": &net.OpError{Op: "dial", Err: errors.New("refused")}, "not kept": client.ErrNotKept, "expired": &client.Error{Code: protocol.Expired},
 	} {
 		if got := explain(fmt.Errorf("check-in: %w", err)); !strings.Contains(got, want) {
 			t.Errorf("%v is explained by %q", err, got)

@@ -103,7 +103,7 @@ func (d *demo) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(d.out, "server UUID   %s\nadmin API     %s\nlicense key   %s\ndata          %s\n\n", server.UUID, server.URL, server.Key, server.DataDir())
+	fmt.Fprintf(d.out, "server UUID   %s\nadmin API     %s\nlicense key   %s\ndata          %s\nprocess       %d\n\n", server.UUID, server.URL, server.Key, server.DataDir(), server.PID())
 	fleet, err := d.drive(ctx, server)
 	if err != nil {
 		d.broken(server, fleet, err)
@@ -213,7 +213,10 @@ func (d *demo) broken(server *bench.Server, fleet *bench.Fleet, cause error) {
 			fmt.Fprintf(d.out, "acknowledged before: %-16s %d check-ins, %d scans\n", name, t.Granted, t.Uses)
 		}
 	}
-	fmt.Fprintf(d.out, "start the server again on the same data and see that all of it is there:\n  muster serve --data %s --vendor-key %s --binding key\n  muster item list --data %s\n", server.DataDir(), server.VendorKey(), server.DataDir())
+	muster := os.Args[0]
+	fmt.Fprintf(d.out, "start the server again on the same data, and in a second shell see that all of it is there:\n"+
+		"  %s serve --data %s --vendor-key %s --binding key --listen 127.0.0.1:0 --admin 127.0.0.1:0\n  %s item list --data %s\n",
+		muster, server.DataDir(), server.VendorKey(), muster, server.DataDir())
 	d.dir = "" // keeps the directory
 	select {
 	case <-server.Ended():
