@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -39,30 +38,6 @@ func (p *program) udpEchoCommand() *cobra.Command {
 				return err
 			}
 			return (&peer.UDPEcho{Reply: sizes[0], Up: p.out}).Run()
-		}),
-	}
-}
-
-// hogCommand is what takes a server's CPU away.
-func (p *program) hogCommand() *cobra.Command {
-	return &cobra.Command{
-		Use: "hog THREADS", Hidden: true, Args: cobra.ExactArgs(1),
-		RunE: p.does(func(ctx context.Context, args []string) error {
-			threads, err := strconv.Atoi(args[0])
-			if err != nil || threads < 1 {
-				return fmt.Errorf("hog: %q threads", args[0])
-			}
-			runtime.GOMAXPROCS(threads + 1)
-			for range threads {
-				go func() {
-					runtime.LockOSThread()
-					for ctx.Err() == nil {
-					}
-				}()
-			}
-			fmt.Fprintln(p.out, "ready hog")
-			<-ctx.Done()
-			return nil
 		}),
 	}
 }
