@@ -119,6 +119,7 @@ type route struct {
 	method, path string
 	scope        Scope
 	bodyMax      int64    // bytes
+	asks         bool     // it changes nothing, whatever its method
 	query        []string // parameters it knows; any other is refused
 	doc          doc
 	handle       func(w http.ResponseWriter, r *http.Request) error
@@ -157,7 +158,7 @@ func (a *Admin) serve(rt route) http.HandlerFunc {
 		}
 		if err != nil {
 			a.writeProblem(w, r, err)
-		} else if rt.method != http.MethodGet {
+		} else if rt.method != http.MethodGet && !rt.asks {
 			a.Log.Info("admin change", "method", rt.method, "path", r.URL.Path, "by", who.name)
 		}
 	}

@@ -21,7 +21,7 @@ func (a *Admin) licenseFileRoutes() []route {
 			doc: doc{"Import a license file", licenseFileBody, ImportResult{}, []int{200, 201}},
 		},
 		{
-			method: "POST", path: "/api/v1/license-file-preview", scope: ScopeWrite,
+			method: "POST", path: "/api/v1/license-file-preview", asks: true, scope: ScopeWrite,
 			bodyMax: fileMax + multipartMax, handle: a.previewLicenseFile,
 			doc: doc{"Say what an import would do", licenseFileBody, ImportPreview{}, []int{200}},
 		},

@@ -34,6 +34,7 @@ func (p *program) labCommands() (list []*cobra.Command) {
 	}{
 		{"peers", "Measure a server beside bare echoes and beside Redis with a script that does the same", 10_000, (*bench.Lab).Peers},
 		{"growth", "Measure what many devices cost, and a checkpoint under way", 10_000_000, (*bench.Lab).Growth},
+		{"admin", "Measure what it costs devices that a server is looked at", 10_000, (*bench.Lab).Admin},
 		{"loops", "Measure what a second event loop costs", 10_000, (*bench.Lab).Loops},
 	} {
 		l := &lab{}

@@ -3,6 +3,7 @@ package main
 import (
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -58,7 +59,7 @@ func showDevice(t *table, d *admin.Device) {
 	t.line("")
 	t.row("STREAM", "PROJECT", "FIRST SEEN", "LAST SEEN", "CHANGES", "STATE")
 	for _, s := range d.Streams {
-		t.row(s.Number, s.Project, s.FirstSeen, s.LastSeen, s.Changes, streamState(&s))
+		t.row(s.Number, s.Project, s.FirstSeen.UTC().Format(time.DateOnly), s.LastSeen, s.Changes, streamState(&s))
 	}
 	t.line("")
 	t.row("SEAT ON", "STATE", "PROJECT", "ACTIVE UNTIL", "LAST USE")

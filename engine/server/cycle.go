@@ -196,10 +196,13 @@ func (y *Cycle) checkpointJournal() int64 {
 
 // ahead says that the pass under way has more behind it than it needs to have.
 func (y *Cycle) ahead() bool {
+	spent := y.now() - y.lastPass
+	if spent < 0 { // the clock went back: it says nothing
+		return false
+	}
 	passed, of := y.core.CheckpointProgress()
 	journal := float64(y.written-y.lastBytes) / float64(y.checkpointJournal()/2)
-	spent := float64(y.now()-y.lastPass) / float64(checkpointSpread)
-	return float64(passed) > max(journal, spent)*float64(of)
+	return float64(passed) > max(journal, float64(spent)/float64(checkpointSpread))*float64(of)
 }
 
 // HoldCheckpoints keeps checkpoints from beginning, or no more; any goroutine may

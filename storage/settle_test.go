@@ -1,0 +1,88 @@
+package storage
+
+import (
+	"bufio"
+	"encoding/base64"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// victimDir is where the child of TestKilledWhileSettling works.
+const victimDir = "MUSTER_STORE_VICTIM"
+
+// numbered is an object of a megabyte that hardly compresses, and begins with its number.
+func numbered(n int) string {
+	raw := make([]byte, 800<<10)
+	_, _ = rand.NewChaCha8([32]byte{byte(n), byte(n >> 8)}).Read(raw)
+	return fmt.Sprintf("%d %s", n, base64.StdEncoding.EncodeToString(raw))
+}
+
+// numberOf is the number of such an object, -1 if it is not whole; none is number 0.
+func numberOf(object string) (n int) {
+	if object == "" {
+		return 0
+	}
+	if _, err := fmt.Sscanf(object, "%d ", &n); err != nil || object != numbered(n) {
+		return -1
+	}
+	return n
+}
+
+// victim writes an object and a checkpoint, again and again, and says which is durable.
+func victim(t *testing.T, path string) {
+	b := &bed{t: t, path: path, segment: 4 << 20}
+	b.open()
+	for n := numberOf(b.object(kind, 1)) + 1; ; n++ {
+		b.put(kind, 1, numbered(n))
+		b.put(kind, 2, numbered(n))
+		fmt.Println("durable", n)
+		b.deny(100)
+		b.pass()
+	}
+}
+
+// TestKilledWhileSettling kills a process that writes checkpoints, at moments around
+// the one at which Badger is closed, opened anew and rid of what is obsolete: what it
+// said is durable is there, whole.
+func TestKilledWhileSettling(t *testing.T) {
+	if path := os.Getenv(victimDir); path != "" {
+		victim(t, path)
+	}
+	const settlesAfter = settleBytes / (2 << 20) // checkpoints
+	b := &bed{t: t, path: filepath.Join(t.TempDir(), "data"), segment: 4 << 20}
+	for range 6 {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestKilledWhileSettling$")
+		cmd.Env = append(os.Environ(), victimDir+"="+b.path)
+		out, err := cmd.StdoutPipe()
+		if err == nil {
+			err = cmd.Start()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		durable, lines, end := 0, 0, settlesAfter-3+rand.IntN(6)
+		for said := bufio.NewScanner(out); said.Scan(); {
+			if _, err := fmt.Sscanf(said.Text(), "durable %d", &durable); err != nil {
+				t.Errorf("the child says %q", said.Text())
+			}
+			if lines++; lines == end {
+				time.AfterFunc(time.Duration(rand.IntN(100))*time.Millisecond, func() { _ = cmd.Process.Kill() })
+			}
+		}
+		if err := cmd.Wait(); err == nil || !strings.Contains(err.Error(), "killed") || lines < end {
+			t.Fatalf("after %d checkpoints the child ended by itself: %v", lines, err)
+		}
+		b.open()
+		one, two := numberOf(b.object(kind, 1)), numberOf(b.object(kind, 2))
+		if one < durable || one > durable+1 || two < durable || two > one {
+			t.Errorf("objects %d and %d are there (-1: not whole), %d is durable", one, two, durable)
+		}
+		b.close()
+	}
+}
