@@ -149,7 +149,7 @@ func (d *projectPage) snippet() string {
 	return fmt.Sprintf(`s, err := spool.Open(spool.Options{
 	Dir: "license-data", LicenseKey: os.Getenv("LICENSE_KEY"),
 	Vendor: ring, // holds the vendor's public key, which is built into the application
-	Use: client.Use{Product: %q, Version: %d%s},
+	Use:    client.Use{Product: %q, Version: %d%s},
 })
 if err != nil {
 	return err
@@ -158,6 +158,7 @@ defer s.Close()
 if _, err := s.CheckIn(ctx); err != nil {
 	return err // its text says what to do
 }
-go s.Run(ctx, func(err error) { log.Print(err) }) // renews the grant, sends what is counted
-return s.Add(%q, 3)                               // on disk when it returns, and counted once`, product, version, modules, module)
+// Run renews the grant and sends what is counted; Add returns when that is on disk.
+go s.Run(ctx, func(err error) { log.Print(err) })
+return s.Add(%q, 3)`, product, version, modules, module)
 }

@@ -1,6 +1,7 @@
 package portal
 
 import (
+	"go/format"
 	"net/http"
 	"regexp"
 	"strings"
@@ -21,6 +22,7 @@ func TestProjects(t *testing.T) { // [PRJ-1]
 	v := b.as(admin.RoleAdmin)
 	v.page("/projects").has("Warehouse", project, "5 items", "default")
 	v.page("/projects?search=nothing").has("No project matches")
+	v.page("/projects/"+project).has("client.Use{Product: &#34;DBR&#34;, Version: 1}")
 	g := v.post("/projects", "name", "Docks", "suffix", "no good!")
 	if g.status != http.StatusUnprocessableEntity {
 		t.Errorf("a bad suffix: %d", g.status)
@@ -39,6 +41,18 @@ func TestProjects(t *testing.T) { // [PRJ-1]
 	v.done("/projects/2001-docks/enabled", "enabled", "yes").has("The project is enabled")
 	if p := b.projectView("2001-docks"); p.Name != "Yard" || !p.Default || p.Disabled {
 		t.Errorf("%+v", p)
+	}
+}
+
+// The code that a project's page shows is Go as gofmt writes it, whatever its items are called.
+func TestSnippetIsGo(t *testing.T) {
+	for _, items := range [][]orderedItem{
+		nil, {{Name: "1001/gone"}}, {{Row: &itemRow{Item: admin.Item{Product: "Q\"uoted", Versions: []uint16{3, 11}, Modules: []string{"a\\b"}}}}},
+	} {
+		code := (&projectPage{Items: items}).snippet()
+		if formatted, err := format.Source([]byte(code)); err != nil || string(formatted) != code {
+			t.Errorf("%v\n%s\nis, formatted:\n%s", err, code, formatted)
+		}
 	}
 }
 
