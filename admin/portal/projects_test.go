@@ -22,7 +22,7 @@ func TestProjects(t *testing.T) { // [PRJ-1]
 	v := b.as(admin.RoleAdmin)
 	v.page("/projects").has("Warehouse", project, "5 items", "default")
 	v.page("/projects?search=nothing").has("No project matches")
-	v.page("/projects/"+project).has("client.Use{Product: &#34;DBR&#34;, Version: 1}")
+	v.page("/projects/" + project).has("client.Use{Product: &#34;DBR&#34;, Version: 1}")
 	g := v.post("/projects", "name", "Docks", "suffix", "no good!")
 	if g.status != http.StatusUnprocessableEntity {
 		t.Errorf("a bad suffix: %d", g.status)

@@ -139,6 +139,7 @@ func (a *apiFlags) findDevicesCommand() *cobra.Command {
 			}
 		})
 	})
+	cmd.Aliases = []string{"list"}
 	f := cmd.Flags()
 	f.String("search", "", "how the client UUID begins")
 	f.String("project", "", "that came through this project")

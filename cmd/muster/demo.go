@@ -138,7 +138,7 @@ func (d *demo) drive(ctx context.Context, server *bench.Server) (*bench.Fleet, e
 		}
 		ended <- err
 	}()
-	tick := time.NewTicker(500 * time.Millisecond)
+	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	began, last, before := time.Now(), time.Now(), uint64(0)
 	for {
