@@ -33,6 +33,7 @@ var arrows = map[string][]string{
 	"admin":                   {"admin/alerts", "engine", "internal/notices", "license"},
 	"admin/alerts":            {},
 	"admin/portal":            {"admin", "admin/alerts", "internal/uplot"},
+	"examples/scanner":        {"client", "client/spool", "license"},
 	"bench":                   {"client", "datagram", "protocol", "license", "internal/build", "internal/uplot"},
 	"bench/peer":              {"datagram"},
 	"bench/attack":            {"bench", "client", "protocol", "license"},
