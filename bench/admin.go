@@ -3,8 +3,6 @@ package bench
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"net/http"
 	"sync"
 	"time"
@@ -54,7 +52,7 @@ func (s *Server) lookedAt(ctx context.Context) error {
 	faults := make([]error, portals+2)
 	var wg sync.WaitGroup
 	for i := range portals {
-		wg.Go(func() { faults[i] = s.follow(ctx) })
+		wg.Go(func() { _, faults[i] = s.call(ctx, http.MethodGet, "/api/v1/events", nil) })
 	}
 	wg.Go(func() {
 		faults[portals] = s.every(ctx, scrapeEvery, func(int) string { return "/metrics" })
@@ -85,23 +83,4 @@ func (s *Server) every(ctx context.Context, pause time.Duration, path func(n int
 			return nil
 		}
 	}
-}
-
-// follow reads the stream of events, as an open portal does.
-func (s *Server) follow(ctx context.Context) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.URL+"/api/v1/events", nil)
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Authorization", "Bearer "+s.token)
-	resp, err := s.http.Do(req)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("admin API: events: %s", resp.Status)
-	}
-	_, err = io.Copy(io.Discard, resp.Body)
-	return err
 }

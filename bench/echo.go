@@ -67,7 +67,7 @@ func (l *Lab) echoAtRate(ctx context.Context, conns, perRecord int, rate float64
 // onSchedule sends every stride-th request of a pace, from the first one on, until
 // ctx ends, and waits for the last replies.
 func onSchedule(ctx context.Context, conn net.Conn, p *pace, first, stride int, of pipe, h *Histogram) (n uint64, err error) {
-	sent := make(chan time.Time, 1<<10) // when they were due; if it is full, so is the connection
+	sent := make(chan time.Time, 1<<10) // when they were due, of what has no reply yet
 	read := make(chan error, 1)
 	go func() {
 		in := bufio.NewReaderSize(conn, 64<<10)
@@ -88,7 +88,7 @@ func onSchedule(ctx context.Context, conn net.Conn, p *pace, first, stride int, 
 	var out []byte
 	for err == nil && ctx.Err() == nil {
 		out = out[:0]
-		for now := time.Now(); !due.After(now); due, _ = p.due(at) {
+		for now := time.Now(); !due.After(now) && len(sent) < cap(sent); due, _ = p.due(at) {
 			out = of.append(out)
 			sent <- due
 			at += float64(stride)
