@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -117,6 +118,9 @@ func (p *program) openAdmin() error {
 		Handler: p.adminHandler(api), ReadHeaderTimeout: 10 * time.Second, ReadTimeout: time.Minute,
 		WriteTimeout: time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10, ErrorLog: log.New(httpLog{p.notices}, "", 0),
 	}
+	silent := &silentConns{conns: map[net.Conn]bool{}}
+	p.admin.http.ConnState = silent.note
+	p.admin.http.RegisterOnShutdown(silent.close)
 	p.admin.http.RegisterOnShutdown(api.EndEvents)
 	ctx, cancel := context.WithCancel(context.Background())
 	p.admin.endLoops = cancel
@@ -198,11 +202,41 @@ func (p *program) backup(w io.Writer) error {
 
 func (p *program) path(name string) string { return filepath.Join(p.config.Data, name) }
 
-// closeAdmin lets requests under way end.
+// closeAdmin lets requests under way end, until ctx does.
 func (p *program) closeAdmin(ctx context.Context) error {
 	p.admin.endLoops()
 	_ = os.Remove(p.path(urlFile)) // no server to find there any more
-	return p.admin.http.Shutdown(ctx)
+	err := p.admin.http.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		p.log.Warn("requests to the admin port that took too long were cut off: the server stops")
+		return p.admin.http.Close()
+	}
+	return err
+}
+
+// silentConns are the connections that have sent no request yet. Browsers keep
+// some ready, and a shutdown would wait for them.
+type silentConns struct {
+	mu    sync.Mutex
+	conns map[net.Conn]bool
+}
+
+func (s *silentConns) note(c net.Conn, state http.ConnState) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if state == http.StateNew {
+		s.conns[c] = true
+	} else {
+		delete(s.conns, c)
+	}
+}
+
+func (s *silentConns) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		_ = c.Close()
+	}
 }
 
 // runtimeSource is what the process shows in metrics beside licensing.
