@@ -1,10 +1,12 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,10 +25,11 @@ type gateway struct {
 	next    int    // device that sends next
 	sent    uint32 // requests made so far, resends not counted
 	flights []flight
-	free    []uint32 // flights not in use
-	again   []retry  // flights to be sent again, those that may go first in front
-	inTurn  bool     // every device once, whatever the load says
-	ended   bool     // the writing half of an open loop is through
+	free    []uint32  // flights not in use
+	again   []retry   // requests to be sent again, those that may go first in front
+	looked  time.Time // for lost ones
+	inTurn  bool      // every device once, whatever the load says
+	ended   bool      // the writing half of an open loop is through
 	items   map[uint32]*ToldItem
 
 	visit   func(*protocol.Answer) // g.visited: made once
@@ -39,13 +42,15 @@ type gateway struct {
 // flight is a request on its way. The request id is its number in the low bits
 // and counts up above them, so that a late answer is told from the one awaited.
 type flight struct {
-	request protocol.Request
+	request protocol.Request // of the writing half alone, but for reading
 	lines   []protocol.Line
+	awaits  uint32 // the answer to this request; landed: none
 	device  int
 	due     time.Time // when it was to be sent: latency counts from here
+	sent    time.Time // when it was, or is to be again
 }
 
-// retry is a flight that was answered busy, or whose answer is lost.
+// retry is a request that was answered busy, or whose answer is lost.
 type retry struct {
 	id uint32
 	at time.Time // not before
@@ -55,7 +60,7 @@ type retry struct {
 const (
 	openFlights = 1 << flightBits
 	flightBits  = 12
-	landed      = 1<<32 - 1 // request id of a flight that is free
+	landed      = 1<<32 - 1 // awaited by a flight that is free
 )
 
 // checkInPadding makes a check-in by datagram long enough for a grant, and leaves
@@ -79,7 +84,7 @@ func newGateway(f *Fleet, number int, devices []device) *gateway {
 	g.flights = make([]flight, n)
 	for i := range g.flights {
 		g.free = append(g.free, uint32(i))
-		g.flights[i].request.ID = landed
+		g.flights[i].awaits = landed
 	}
 	for _, u := range f.load.Uses {
 		g.asks = append(g.asks, &protocol.CheckIn{
@@ -113,9 +118,7 @@ func (g *gateway) closedLoop(ctx context.Context, limit int, draw func() act) er
 		default:
 			err = g.read()
 		}
-		if errors.Is(err, errLost) {
-			g.resend()
-		} else if err != nil {
+		if err != nil && !errors.Is(err, errLost) {
 			return err
 		}
 	}
@@ -143,6 +146,7 @@ func (g *gateway) rest(rush bool) error {
 // busy go out again.
 func (g *gateway) fill(rush bool, left int, draw func() act, fresh bool) (made int, err error) {
 	now := time.Now()
+	g.findLost(now)
 	per := g.fleet.load.PerRecord
 	for {
 		if fresh && !rush && len(g.free)+len(g.again) < per {
@@ -152,7 +156,7 @@ func (g *gateway) fill(rush bool, left int, draw func() act, fresh bool) (made i
 		for len(g.batch) < per {
 			r := g.retry(now)
 			if r == nil && fresh && (!rush || made < left && len(g.flights)-len(g.free) < rushDepth) {
-				if r = g.request(now, draw); r != nil {
+				if r = g.request(now, now, draw); r != nil {
 					made++
 				}
 			}
@@ -172,17 +176,36 @@ func (g *gateway) fill(rush bool, left int, draw func() act, fresh bool) (made i
 
 // retry returns the next request that is to go again, nil if there is none now.
 func (g *gateway) retry(now time.Time) *protocol.Request {
-	if len(g.again) == 0 || g.again[0].at.After(now) {
+	for len(g.again) > 0 && !g.again[0].at.After(now) {
+		id := g.again[0].id
+		g.again = g.again[1:]
+		if f := g.flight(id); f != nil {
+			f.sent = now
+			return &f.request
+		}
+	}
+	return nil
+}
+
+// flight is the one that waits for an answer to a request; nil if it came.
+func (g *gateway) flight(id uint32) *flight {
+	i := int(id % openFlights)
+	if id == landed || i >= len(g.flights) || g.flights[i].awaits != id {
 		return nil
 	}
-	f := &g.flights[g.again[0].id]
-	g.again = g.again[1:]
-	return &f.request
+	return &g.flights[i]
+}
+
+// later has a request sent again at a moment.
+func (g *gateway) later(f *flight, at time.Time) {
+	f.sent = at
+	i, _ := slices.BinarySearchFunc(g.again, at, func(r retry, at time.Time) int { return cmp.Or(r.at.Compare(at), -1) })
+	g.again = slices.Insert(g.again, i, retry{f.awaits, at})
 }
 
 // request makes a fresh request of the next device that has none outstanding;
 // nil if there is none.
-func (g *gateway) request(due time.Time, draw func() act) *protocol.Request {
+func (g *gateway) request(due, now time.Time, draw func() act) *protocol.Request {
 	if len(g.free) == 0 {
 		return nil
 	}
@@ -193,22 +216,29 @@ func (g *gateway) request(due time.Time, draw func() act) *protocol.Request {
 	id := g.free[len(g.free)-1]
 	g.free = g.free[:len(g.free)-1]
 	f := &g.flights[id]
-	f.device, f.due = d, due
+	f.device, f.due, f.sent = d, due, now
 	g.sent++
 	g.compose(f, id|g.sent<<flightBits, draw())
 	return &f.request
 }
 
 // resend puts every request without an answer up for sending again.
-func (g *gateway) resend() {
-	idle := make([]bool, len(g.flights))
-	for _, id := range g.free {
-		idle[id] = true
+func (g *gateway) resend() { g.sentBefore(time.Now()) }
+
+// findLost does that by datagram, where each of them may be lost, with those that
+// were sent a while ago.
+func (g *gateway) findLost(now time.Time) {
+	if _, udp := g.conn.(*datagrams); udp && now.Sub(g.looked) > lossTime/4 {
+		g.looked = now
+		g.sentBefore(now.Add(-lossTime))
 	}
-	g.again = g.again[:0]
-	for id := range g.flights {
-		if !idle[id] {
-			g.again = append(g.again, retry{id: uint32(id)})
+}
+
+func (g *gateway) sentBefore(sent time.Time) {
+	now := time.Now()
+	for i := range g.flights {
+		if f := &g.flights[i]; f.awaits != landed && f.sent.Before(sent) {
+			g.later(f, now)
 		}
 	}
 }
@@ -261,7 +291,7 @@ func (g *gateway) compose(f *flight, id uint32, a act) {
 		}
 		r.Lines = f.lines
 	}
-	f.request = r
+	f.request, f.awaits = r, id
 }
 
 // read settles the answers of one record.
@@ -285,22 +315,21 @@ func (g *gateway) settle(a *protocol.Answer, now time.Time) {
 	if a.Kind == protocol.KindPong {
 		return
 	}
-	id := a.ID % openFlights
-	if int(id) >= len(g.flights) || g.flights[id].request.ID != a.ID {
+	f, told := g.flight(a.ID), &g.fleet.Told
+	if f == nil {
 		return // it was answered before
 	}
-	f, told := &g.flights[id], &g.fleet.Told
 	if a.Kind == protocol.KindBusy {
 		told.Busy.Add(1)
-		g.again = append(g.again, retry{id, now.Add(time.Duration(a.RetryAfter) * time.Millisecond)})
+		g.later(f, now.Add(time.Duration(a.RetryAfter)*time.Millisecond))
 		return
 	}
 	g.latency.Observe(now.Sub(f.due))
 	d := &g.devices[f.device]
 	d.busy = false
-	g.free = append(g.free, id)
+	g.free = append(g.free, a.ID%openFlights)
 	kind := f.request.Kind
-	f.request.ID = landed
+	f.awaits = landed
 	switch {
 	case a.Kind == protocol.KindGranted:
 		told.Granted.Add(1)
@@ -436,10 +465,11 @@ func (g *gateway) send(a *arrivals, now time.Time) (next time.Time, err error) {
 	for more := true; more; {
 		g.batch = g.batch[:0]
 		g.mu.Lock()
+		g.findLost(now)
 		for len(g.batch) < per {
 			r := g.retry(now)
 			if r == nil && a.more && !a.at.After(now) {
-				if r = g.request(a.at, g.fleet.load.Mix.draw); r != nil {
+				if r = g.request(a.at, now, g.fleet.load.Mix.draw); r != nil {
 					a.take()
 				}
 			}
@@ -496,16 +526,12 @@ func (g *gateway) drain() error {
 func (g *gateway) readToEnd() error {
 	for {
 		g.mu.Lock()
-		done := g.ended && len(g.free)+len(g.again) == len(g.flights)
+		done := g.ended && len(g.free)+len(g.again) >= len(g.flights)
 		g.mu.Unlock()
 		if done {
 			return nil
 		}
-		if err := g.read(); errors.Is(err, errLost) {
-			g.mu.Lock()
-			g.resend()
-			g.mu.Unlock()
-		} else if err != nil {
+		if err := g.read(); err != nil && !errors.Is(err, errLost) {
 			return err
 		}
 	}

@@ -28,14 +28,7 @@ var reportPage = template.Must(template.New("report").Funcs(template.FuncMap{
 		}
 		return cells
 	},
-	"troubles": func(m *Measure) (lines []string) {
-		for i := range m.Rounds {
-			if text := m.Rounds[i].troubles(); text != "" {
-				lines = append(lines, text)
-			}
-		}
-		return lines
-	},
+	"troubles": (*Measure).troubles,
 }).Parse(reportText))
 
 // pageChart is a chart of the page: lines over the seconds of the load.

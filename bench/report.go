@@ -184,10 +184,8 @@ func (r *Report) Print(out io.Writer) {
 	}
 	w.Flush()
 	for _, m := range r.Measures {
-		for i := range m.Rounds {
-			if text := m.Rounds[i].troubles(); text != "" {
-				fmt.Fprintf(out, "%s: %s\n", m.Name, text)
-			}
+		if text := m.troubles(); text != "" {
+			fmt.Fprintf(out, "%s: %s\n", m.Name, text)
 		}
 	}
 	for _, n := range r.Notes {
@@ -195,8 +193,17 @@ func (r *Report) Print(out io.Writer) {
 	}
 }
 
-// troubles lists what was not answered as asked for, "" if there is nothing.
-func (f *Figures) troubles() (text string) {
+// troubles lists what was not answered as asked for in all rounds, "" if there is
+// nothing.
+func (m *Measure) troubles() (text string) {
+	f := Figures{Refused: map[string]uint64{}}
+	for i := range m.Rounds {
+		of := &m.Rounds[i]
+		f.Busy, f.Missed, f.Other = f.Busy+of.Busy, f.Missed+of.Missed, f.Other+of.Other
+		for code, n := range of.Refused {
+			f.Refused[code] += n
+		}
+	}
 	add := func(n uint64, what string) {
 		if n > 0 {
 			if text != "" {

@@ -35,6 +35,7 @@ func (p *program) labCommands() (list []*cobra.Command) {
 		{"peers", "Measure a server beside bare echoes and beside Redis with a script that does the same", 10_000, (*bench.Lab).Peers},
 		{"growth", "Measure what many devices cost, and a checkpoint under way", 10_000_000, (*bench.Lab).Growth},
 		{"admin", "Measure what it costs devices that a server is looked at", 10_000, (*bench.Lab).Admin},
+		{"overload", "Measure what is left when a server is asked for more than it can do", 200_000, (*bench.Lab).Overload},
 		{"loops", "Measure what a second event loop costs", 10_000, (*bench.Lab).Loops},
 	} {
 		l := &lab{}

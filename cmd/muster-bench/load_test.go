@@ -156,6 +156,8 @@ func TestLab(t *testing.T) {
 		"canonical": {"--devices", "6400"},
 		"peers":     {"peers", "--devices", "6400"},
 		"growth":    {"growth", "--devices", "20000"},
+		"admin":     {"admin", "--devices", "6400"},
+		"overload":  {"overload", "--devices", "6400"},
 		"loops":     {"loops", "--devices", "6400"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -69,6 +69,6 @@ func (p *program) root() *cobra.Command {
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.AddCommand(p.loadCommand(), p.diffCommand(), p.attackCommand())
 	root.AddCommand(p.labCommands()...)
-	root.AddCommand(p.echoCommand(), p.udpEchoCommand(), p.attackerCommand())
+	root.AddCommand(p.echoCommand(), p.udpEchoCommand(), p.brakeCommand(), p.attackerCommand())
 	return root
 }
