@@ -47,14 +47,19 @@ func Read() Facts {
 	return f
 }
 
+var names = [count]string{"machine-id", "CPU", "board serial", "MAC"}
+
 // Known is how many facts could be read.
-func (f Facts) Known() (n int) {
-	for _, fact := range f {
-		if fact != (Fact{}) {
-			n++
+func (f Facts) Known() int { return count - len(f.Missing()) }
+
+// Missing names the facts that could not be read.
+func (f Facts) Missing() (missing []string) {
+	for i, fact := range f {
+		if fact == (Fact{}) {
+			missing = append(missing, names[i])
 		}
 	}
-	return n
+	return missing
 }
 
 // Matching is how many facts are known and the same in both.

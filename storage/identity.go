@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 
 	"muster/license"
 	"muster/machine"
@@ -127,7 +128,8 @@ func recordMachine(f *identityFile, here machine.Facts) (digest [32]byte, moved,
 		return digest, false, false, nil
 	}
 	if here.Known() < factsNeeded {
-		return digest, false, false, fmt.Errorf("hardware binding needs %d of machine-id, CPU, board serial and MAC, this machine shows %d: run as a user who may read them, or start a new directory with --binding key", factsNeeded, here.Known())
+		return digest, false, false, fmt.Errorf("hardware binding needs %d of machine-id, CPU, board serial and MAC of a network card, and here is no %s: run as a user who may read them, or start a new directory with --binding key",
+			factsNeeded, strings.Join(here.Missing(), " and no "))
 	}
 	for _, recorded := range f.Machines {
 		if recorded.Same(here) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -92,7 +93,7 @@ func (l *loadFlags) flags(f *pflag.FlagSet) {
 	f.Float64Var(&l.find.From, "find-from", 1000, "the first rate tried")
 	f.BoolVar(&l.unpinned, "unpinned", false, "leave it to the system which CPUs server and load run on")
 	f.StringVar(&l.run.Key, "key", "", "license key of a running server's project, or @FILE; empty: start a server")
-	f.StringVar(&l.run.Admin, "admin", "", "with --key: address of the server's admin API, for the audit")
+	f.StringVar(&l.run.Admin, "admin", "", "with --key: the server's admin API, http://host:port, for the audit")
 	f.StringVar(&l.tokens, "token-file", "", "with --admin: file with a token for it")
 	f.StringVar(&l.ca, "ca", "", "with --admin: certificate that it is trusted by, PEM; empty: the system's")
 	f.StringVar(&l.use.Product, "product", "", "with --key: product that the devices ask for")
@@ -159,6 +160,9 @@ func (l *loadFlags) target() error {
 	}
 	if r.Admin == "" {
 		return nil
+	}
+	if u, err := url.Parse(r.Admin); err != nil || u.Host == "" {
+		return fmt.Errorf("--admin: %q: expected http://host:port", r.Admin)
 	}
 	if l.tokens == "" {
 		return errors.New("--admin: give a token for it with --token-file (muster token create --name bench --scope read)")

@@ -126,6 +126,7 @@ func TestLoadRefusesNonsense(t *testing.T) {
 		{"at least as many as its depth", []string{"load", "--devices", "10", "--connections", "5", "--depth", "8"}},
 		{"datagram has room", []string{"load", "--udp", "--per-record", "16"}},
 		{"--product and --module", []string{"load", "--key", "x"}},
+		{"expected http://host:port", []string{"load", "--key", "x", "--product", "x", "--module", "x", "--admin", "127.0.0.1:48080"}},
 		{"unknown flag", []string{"load", "--nonsense"}},
 		{"--rounds and --time", []string{"--rounds", "0"}},
 		{"accepts 2 arg", []string{"diff", "one"}},
