@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	_ "embed"
 	"encoding/json"
 	"flag"
@@ -18,11 +19,13 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+
+	"muster/internal/uplot"
 )
 
 var (
 	dashboardPictures = flag.String("dashboards", "", "directory for pictures of the dashboards; empty: none are made")
-	dashboardTime     = flag.Duration("dashboards-time", 2*time.Minute, "for how long a server is watched for them")
+	dashboardTime     = flag.Duration("dashboards-time", 6*time.Minute, "for how long a server is watched for them")
 )
 
 // panelPicture is a panel with what Prometheus has for it, for testdata/dashboard.html.
@@ -64,6 +67,11 @@ func TestDashboardPictures(t *testing.T) {
 	var shown string
 	mux := http.NewServeMux()
 	mux.Handle("/kept/", http.StripPrefix("/kept", pages))
+	for name, file := range map[string][]byte{"uplot.js": uplot.Script, "uplot.css": uplot.Style} {
+		mux.HandleFunc("/kept/"+name, func(w http.ResponseWriter, r *http.Request) {
+			http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(file))
+		})
+	}
 	mux.HandleFunc("/{$}", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, shown) })
 	mux.HandleFunc("/favicon.ico", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	site := httptest.NewServer(mux)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -17,8 +18,10 @@ import (
 	"testing"
 	"time"
 
+	"muster/bench"
 	"muster/client"
 	"muster/license"
+	"muster/protocol"
 )
 
 // prometheusPath finds Debian's prometheus and promtool. MUSTER_PROMETHEUS=required
@@ -111,12 +114,17 @@ func (p *prometheusServer) api(path string, query url.Values, out any) (ok bool)
 	return true
 }
 
-// series is how many series an expression has.
-func (p *prometheusServer) series(expression string) int {
+// series is how many series an expression has whose value is a number.
+func (p *prometheusServer) series(expression string) (n int) {
 	p.t.Helper()
-	var data struct{ Result []json.RawMessage }
+	var data struct{ Result []struct{ Value [2]any } }
 	p.api("query", url.Values{"query": {expression}}, &data)
-	return len(data.Result)
+	for _, r := range data.Result {
+		if r.Value[1] != "NaN" {
+			n++
+		}
+	}
+	return n
 }
 
 // dashboard is what the test reads of one of Grafana's.
@@ -168,6 +176,36 @@ func (s *showcase) metricsLoad() func() {
 	}
 }
 
+// untilCheckpoint has devices bring long reports until there is journal enough for
+// a checkpoint.
+func (s *showcase) untilCheckpoint() {
+	s.t.Helper()
+	key := s.importItems(item("long", "scan", "1000000000000"))
+	ctx, cancel := context.WithTimeout(s.t.Context(), 2*time.Minute)
+	defer cancel()
+	fleet, err := bench.NewFleet(ctx, key, bench.Load{
+		Devices: 256, Conns: 4, Depth: 64, PerRecord: 8, Mix: bench.Mix{Late: 1}, LateSlots: protocol.MaxReportLines,
+		Uses: []client.Use{{Product: "DBR", ChargeWay: license.Scan}}, Module: "QR",
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer fleet.Close()
+	if err := fleet.CheckIn(ctx); err != nil {
+		s.t.Fatal(err)
+	}
+	load, stop := context.WithCancel(ctx)
+	go func() {
+		defer stop()
+		for s.p.decider.Stats.Begun.Load() == 0 && ctx.Err() == nil {
+			time.Sleep(10 * time.Millisecond)
+		}
+	}()
+	if err := fleet.Run(load); err != nil || ctx.Err() != nil {
+		s.t.Fatalf("no checkpoint begins: %v", errors.Join(err, ctx.Err()))
+	}
+}
+
 // dashboardTries bounds how often an expression is asked for before it counts as empty.
 const dashboardTries = 60
 
@@ -179,6 +217,8 @@ func TestDashboards(t *testing.T) {
 	s.call(http.MethodPost, "alerts/check", nil, nil)
 	load := s.metricsLoad()
 	p := startPrometheus(s.world)
+	p.has("the first scrape", "muster_checkpoint_pause_seconds_count", load)
+	s.untilCheckpoint()
 	paths, err := filepath.Glob("../../deploy/grafana/*.json")
 	if err != nil || len(paths) != 3 {
 		t.Fatalf("%v: %v", paths, err)
