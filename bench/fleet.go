@@ -197,7 +197,30 @@ func (f *Fleet) RunStages(ctx context.Context, stages ...Stage) error {
 }
 
 func (f *Fleet) onSchedule(ctx context.Context, p *pace) error {
-	return f.each(func(g *gateway) error { return g.openLoop(ctx, p) })
+	senders := min(runtime.GOMAXPROCS(0), len(f.conns))
+	shares := make([][]*gateway, senders)
+	for i, g := range f.conns {
+		g.ended, g.inTurn = false, false
+		_ = g.conn.SetDeadline(time.Time{})
+		shares[i%senders] = append(shares[i%senders], g)
+	}
+	faults := make([]error, senders)
+	var wg sync.WaitGroup
+	for i, share := range shares {
+		wg.Go(func() { faults[i] = newSender(p, share).run(ctx) })
+	}
+	err := f.each((*gateway).readToEnd)
+	wg.Wait()
+	return firstError(append(faults, err)...)
+}
+
+func firstError(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // each runs step on every connection at once. The error is the first one.

@@ -297,17 +297,20 @@ func (g *gateway) compose(f *flight, id uint32, a act) {
 // read settles the answers of one record.
 func (g *gateway) read() error {
 	g.came = time.Time{}
-	return g.conn.Read(g.visit)
+	err := g.conn.Read(g.visit)
+	if !g.came.IsZero() {
+		g.mu.Unlock()
+	}
+	return err
 }
 
-// visited settles an answer.
+// visited settles an answer. The lock is taken with the first one of a record.
 func (g *gateway) visited(a *protocol.Answer) {
 	if g.came.IsZero() {
+		g.mu.Lock()
 		g.came = time.Now()
 	}
-	g.mu.Lock()
 	g.settle(a, g.came)
-	g.mu.Unlock()
 }
 
 // settle takes note of an answer.
@@ -377,148 +380,6 @@ func (g *gateway) released(d *device) {
 		i.Seats--
 	}
 	d.seat = false
-}
-
-// openLoop sends requests when the pace says, each gateway its share of them,
-// until that or ctx ends. When the server falls behind and no device is free,
-// requests wait for a while, and their latency counts from when they were due.
-func (g *gateway) openLoop(ctx context.Context, p *pace) error {
-	reading := make(chan error, 1)
-	g.ended, g.inTurn = false, false
-	_ = g.conn.SetDeadline(time.Time{})
-	go func() { reading <- g.readToEnd() }()
-	err := g.schedule(ctx, p)
-	return firstError(err, <-reading)
-}
-
-func firstError(errs ...error) error {
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// arrivals are a gateway's share of a pace: every so manieth record of it. Its
-// requests are due together, at the moment of the first of them.
-type arrivals struct {
-	*pace
-	n, stride  float64
-	each, left int // requests: in a record, of the present one
-	at         time.Time
-	more       bool
-}
-
-func (g *gateway) arrivals(p *pace) *arrivals {
-	per := g.fleet.load.PerRecord
-	a := &arrivals{pace: p, n: float64(g.number * per), stride: float64(per * len(g.fleet.conns)), each: per, left: per}
-	a.at, a.more = p.due(a.n)
-	return a
-}
-
-func (a *arrivals) take() {
-	if a.left--; a.left == 0 {
-		a.left = a.each
-		a.n += a.stride
-		a.at, a.more = a.due(a.n)
-	}
-}
-
-// schedule is the writing half of an open loop.
-func (g *gateway) schedule(ctx context.Context, p *pace) error {
-	a := g.arrivals(p)
-	end, ends := p.end()
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for over := false; !over; {
-		now := time.Now()
-		over = ctx.Err() != nil || ends && now.After(end)
-		next, err := g.send(a, now)
-		if err != nil {
-			return err
-		}
-		g.miss(a, now.Add(-patience))
-		if !over {
-			a.wait(ctx, timer, next)
-		}
-	}
-	g.miss(a, time.Now())
-	return g.drain()
-}
-
-// patience is how long a request waits for a device that is free. Then it is
-// missed: each of them waits for an answer, and does not ask twice.
-const patience = time.Second
-
-// miss passes over what was due before a moment and not sent.
-func (g *gateway) miss(a *arrivals, before time.Time) {
-	for a.more && a.at.Before(before) {
-		g.fleet.Told.Missed.Add(1)
-		a.take()
-	}
-}
-
-// send sends what is due. next is when there is something to send again.
-func (g *gateway) send(a *arrivals, now time.Time) (next time.Time, err error) {
-	per := g.fleet.load.PerRecord
-	for more := true; more; {
-		g.batch = g.batch[:0]
-		g.mu.Lock()
-		g.findLost(now)
-		for len(g.batch) < per {
-			r := g.retry(now)
-			if r == nil && a.more && !a.at.After(now) {
-				if r = g.request(a.at, now, g.fleet.load.Mix.draw); r != nil {
-					a.take()
-				}
-			}
-			if r == nil {
-				more = false
-				break
-			}
-			g.batch = append(g.batch, r)
-		}
-		next = now.Add(time.Second)
-		if a.more && a.at.Before(next) {
-			next = a.at
-		}
-		if len(g.again) > 0 && g.again[0].at.Before(next) {
-			next = g.again[0].at
-		}
-		g.mu.Unlock()
-		if len(g.batch) == 0 {
-			break
-		}
-		if err := g.conn.Append(g.batch...); err != nil {
-			return next, err
-		}
-	}
-	return next, g.conn.Flush()
-}
-
-// drain sends what was answered busy, until everything is answered or settleTime
-// is over.
-func (g *gateway) drain() error {
-	none := &arrivals{}
-	end := time.Now().Add(settleTime)
-	_ = g.conn.SetDeadline(end)
-	for time.Now().Before(end) {
-		if _, err := g.send(none, time.Now()); err != nil {
-			return err
-		}
-		g.mu.Lock()
-		done := len(g.free) == len(g.flights)
-		g.mu.Unlock()
-		if done {
-			break
-		}
-		time.Sleep(sendTick)
-	}
-	g.mu.Lock()
-	g.ended = true
-	g.mu.Unlock()
-	return g.conn.Write(&protocol.Request{Kind: protocol.KindPing}) // wakes the reader
 }
 
 // readToEnd is the reading half: it ends when the writing half has and every
