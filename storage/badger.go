@@ -53,7 +53,7 @@ func (db *badgerPages) open() error {
 		WithCompression(options.None).
 		WithBlockCacheSize(0).
 		WithIndexCacheSize(0).
-		WithMemTableSize(16 << 20).
+		WithMemTableSize(8 << 20).
 		WithNumMemtables(2).
 		WithBaseLevelSize(1 << 30).
 		WithBloomFalsePositive(0).
@@ -68,7 +68,7 @@ func (db *badgerPages) open() error {
 	if err != nil {
 		return fmt.Errorf("state in %s: %w", db.path, err)
 	}
-	db.DB = opened
+	db.DB, db.mapped = opened, 0
 	return nil
 }
 
@@ -83,9 +83,11 @@ type badgerPages struct {
 	// settling is held by Settle, and to read by whoever reads beside it.
 	settling sync.RWMutex
 	written  int // bytes of values since Settle
+	mapped   int // bytes of values since Badger was opened
 }
 
-// settleBytes is how much is put before it is worth settling.
+// settleBytes is how much is put before it is worth settling, or, in the middle of
+// a checkpoint, opening Badger anew.
 const settleBytes = 64 << 20
 
 // Settle implements [Pages]. Badger maps its files, so what was read or written
@@ -132,11 +134,20 @@ func (db *badgerPages) reopen() error {
 	return db.open()
 }
 
-// Put implements [Pages], with one transaction.
+// Put implements [Pages], with one transaction. After much of it Badger is opened
+// anew: the files that it maps count as the server's memory.
 func (db *badgerPages) Put(list []KeyValue) error {
+	if db.mapped >= settleBytes && db.settling.TryLock() {
+		err := db.reopen()
+		db.settling.Unlock()
+		if err != nil {
+			return err
+		}
+	}
 	return db.Update(func(txn *badger.Txn) error {
 		for _, kv := range list {
 			db.written += len(kv.Value)
+			db.mapped += len(kv.Value)
 			if err := txn.Set(kv.Key, kv.Value); err != nil {
 				return err
 			}
