@@ -9,8 +9,9 @@ import (
 )
 
 // brakeParts is into how many parts the server's time is cut, of which it is left
-// one: little enough for one CPU to ask for ten times as much as it can do.
-const brakeParts = 10
+// one: little enough for one CPU to ask for ten times as much as it can do, and
+// enough to do beside it what a server does anyway, such as a checkpoint.
+const brakeParts = 4
 
 // Overload asks for twice and for ten times as much as the server can do, and
 // then for half of it: what it can do it has to go on doing, and be as before soon

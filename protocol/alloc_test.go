@@ -123,3 +123,43 @@ func TestOpeningCopiesLittle(t *testing.T) {
 		t.Errorf("10,000 records made room %d times", grown)
 	}
 }
+
+// BenchmarkRecord is what each of 16 reports in a record costs in this package, step
+// by step: the floor of a server's layers.
+func BenchmarkRecord(b *testing.B) {
+	client, server := exampleSessions()
+	messages := reportRecord()
+	record := sealRequest(client, messages)
+	plain, out, nonce := make([]byte, 0, len(messages)), make([]byte, 0, 4096), exampleNonce
+	var d Decoder
+	var requests [16]Request
+	answer := Answer{Kind: KindAccepted}
+	for _, step := range []struct {
+		name string
+		do   func()
+	}{
+		{"open", func() { _, _ = server.OpenRequest(plain, record) }},
+		{"decode", func() {
+			d.Reset()
+			rest := messages
+			for i := range requests {
+				rest, _ = d.Request(rest, &requests[i])
+			}
+		}},
+		{"encode and seal", func() {
+			reply := BeginReply(out)
+			for i := range requests {
+				answer.ID = requests[i].ID
+				reply = AppendAnswer(reply, &answer)
+			}
+			server.FinishReply(reply, 0, &nonce)
+		}},
+	} {
+		b.Run(step.name, func(b *testing.B) {
+			for b.Loop() {
+				step.do()
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(requests)), "ns/report")
+		})
+	}
+}
