@@ -75,6 +75,7 @@ profile: build ## CPU and allocation profiles of the canonical loads, into profi
 	@for load in "report, 16 a record, 50" "report, 1 a record" "check-in" "report, 1,000" "report by UDP"; do \
 	  bin/muster-bench --rounds 1 --time 10s --only "$$load" --profile "profiles/$$load" || exit 1; \
 	  $(GO) tool pprof -top -nodecount 25 bin/muster "profiles/$$load/cpu.pprof" 2>/dev/null | tee "profiles/$$load/top.txt" | sed -n 4,16p; \
+	  $(GO) tool pprof -traces "profiles/$$load/cpu.pprof" 2>/dev/null | awk -f bench/layers.awk | tee "profiles/$$load/layers.txt"; \
 	done
 
 attack: build ## what honest devices notice of hostile traffic; Linux, as root

@@ -3,6 +3,7 @@ package storage
 import (
 	"bufio"
 	"encoding/base64"
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -11,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"muster/engine"
 )
 
 // victimDir is where the child of TestKilledWhileSettling works.
@@ -84,5 +87,50 @@ func TestKilledWhileSettling(t *testing.T) {
 			t.Errorf("objects %d and %d are there (-1: not whole), %d is durable", one, two, durable)
 		}
 		b.close()
+	}
+}
+
+// TestOpenedAnewWithinACheckpoint puts so many pages that Badger is opened anew on the
+// way, but not while somebody reads beside it: all of them are there.
+func TestOpenedAnewWithinACheckpoint(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "state")
+	db := must(openBadger(path, quiet()))
+	const batch, batches = 1 << 20 / engine.PageBytes, settleBytes>>20 + 2 // of a MiB
+	put := func(n int) {
+		t.Helper()
+		list := make([]KeyValue, batch)
+		for i := range list {
+			number := uint32(n*batch + i)
+			list[i] = KeyValue{pageKey(engine.PageID{Table: 1, Number: number}), binary.BigEndian.AppendUint32(make([]byte, engine.PageBytes-4), number)}
+		}
+		if err := db.Put(list); err != nil {
+			t.Fatal(err)
+		}
+	}
+	db.settling.RLock()
+	for n := range batches {
+		put(n)
+	}
+	if db.mapped < settleBytes {
+		t.Errorf("opened anew while a backup reads: %d bytes are mapped of %d", db.mapped, db.written)
+	}
+	db.settling.RUnlock()
+	put(batches)
+	if db.mapped != batch*engine.PageBytes || db.written != (batches+1)*batch*engine.PageBytes {
+		t.Errorf("not opened anew: %d bytes are mapped of %d", db.mapped, db.written)
+	}
+	next := uint32(0)
+	err := db.Scan(pagePrefix, func(_, value []byte) error {
+		if got := binary.BigEndian.Uint32(value[engine.PageBytes-4:]); got != next {
+			return fmt.Errorf("page %d holds %d", next, got)
+		}
+		next++
+		return nil
+	})
+	if err != nil || next != (batches+1)*batch {
+		t.Errorf("%d pages, want %d: %v", next, (batches+1)*batch, err)
+	}
+	if err := db.Close(); err != nil {
+		t.Fatal(err)
 	}
 }
