@@ -39,7 +39,7 @@ func (s *sender) run(ctx context.Context) error {
 	defer timer.Stop()
 	for over := false; !over; {
 		now := time.Now()
-		over = ctx.Err() != nil || ends && now.After(end)
+		over = ctx.Err() != nil || ends && now.After(end) || s.failed()
 		next := now.Add(time.Second)
 		for _, t := range s.turns {
 			t.take()
@@ -62,6 +62,16 @@ func (s *sender) run(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// failed says whether no connection is left.
+func (s *sender) failed() bool {
+	for _, t := range s.turns {
+		if t.fault == nil {
+			return false
+		}
+	}
+	return true
 }
 
 // take sends what is due now.
