@@ -16,16 +16,14 @@ const brakeLook = 5 * time.Millisecond
 // Brake leaves a process one part of a CPU out of so many, until ctx ends: it is
 // stopped when it has used its part, as a virtual machine is on a host with too
 // many of them.
-func Brake(ctx context.Context, pid, parts int) (err error) {
-	defer func() { err = firstError(err, syscall.Kill(pid, syscall.SIGCONT)) }()
-	began, before, err := time.Now(), time.Duration(0), error(nil)
-	for ctx.Err() == nil {
-		used, err := cpuTime(pid)
-		if err != nil {
-			return err
-		}
-		if before == 0 {
-			before = used
+func Brake(ctx context.Context, pid, parts int) error {
+	began := time.Now()
+	before, err := cpuTime(pid)
+	for err == nil && ctx.Err() == nil {
+		time.Sleep(brakeLook)
+		var used time.Duration
+		if used, err = cpuTime(pid); err != nil {
+			break
 		}
 		if free := time.Until(began.Add(time.Duration(parts) * (used - before))); free > 0 {
 			if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
@@ -38,9 +36,8 @@ func Brake(ctx context.Context, pid, parts int) (err error) {
 		} else { // what it did not use it does not get later
 			began, before = time.Now(), used
 		}
-		time.Sleep(brakeLook)
 	}
-	return nil
+	return err
 }
 
 // cpuTime is what a process has used of CPUs, as its CPU clock says: clock_getcpuclockid(3).

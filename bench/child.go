@@ -50,9 +50,9 @@ func startChild(cmd *exec.Cmd, cpu int, line func(string) (up bool)) (*Child, er
 	return c, nil
 }
 
-// StartEcho starts a bare echo: a command that prints "ready ADDR". It returns
-// where it listens.
-func StartEcho(cpu int, words ...string) (*Child, string, error) {
+// StartReady starts a command that prints "ready WHAT" when it is up, such as a bare
+// echo with the address where it listens, and returns that.
+func StartReady(cpu int, words ...string) (*Child, string, error) {
 	var addr string
 	child, err := startChild(exec.Command(words[0], words[1:]...), cpu, func(line string) bool {
 		text, up := strings.CutPrefix(line, "ready ")

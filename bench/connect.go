@@ -60,7 +60,7 @@ func (l *Lab) resumed(ctx context.Context, server *Server) (Figures, error) {
 // what a connection costs alone.
 func (l *Lab) connect(ctx context.Context) (Figures, error) {
 	request, reply := recordSizes(1)
-	child, addr, err := StartEcho(serverCPU, l.Self, "echo", fmt.Sprint(request), fmt.Sprint(reply))
+	child, addr, err := StartReady(serverCPU, l.Self, "echo", fmt.Sprint(request), fmt.Sprint(reply))
 	if err != nil {
 		return Figures{}, err
 	}

@@ -24,7 +24,7 @@ func recordSizes(reports int) (request, reply int) {
 // reports outstanding on each connection, so many of them in a record.
 func (l *Lab) echo(ctx context.Context, conns, depth, perRecord int) (Figures, error) {
 	request, reply := recordSizes(perRecord)
-	child, addr, err := StartEcho(serverCPU, l.Self, "echo", fmt.Sprint(request), fmt.Sprint(reply))
+	child, addr, err := StartReady(serverCPU, l.Self, "echo", fmt.Sprint(request), fmt.Sprint(reply))
 	if err != nil {
 		return Figures{}, err
 	}
@@ -38,7 +38,7 @@ func (l *Lab) echo(ctx context.Context, conns, depth, perRecord int) (Figures, e
 // fleet does in an open loop.
 func (l *Lab) echoAtRate(ctx context.Context, conns, perRecord int, rate float64) (Figures, error) {
 	request, reply := recordSizes(perRecord)
-	child, addr, err := StartEcho(serverCPU, l.Self, "echo", fmt.Sprint(request), fmt.Sprint(reply))
+	child, addr, err := StartReady(serverCPU, l.Self, "echo", fmt.Sprint(request), fmt.Sprint(reply))
 	if err != nil {
 		return Figures{}, err
 	}
@@ -188,7 +188,7 @@ func (p *echoPipe) read(in *bufio.Reader) error {
 // udpEcho does with the bare echo what the load by UDP does with the server.
 func (l *Lab) udpEcho(ctx context.Context) (Figures, error) {
 	request, reply := recordSizes(1)
-	child, addr, err := StartEcho(serverCPU, l.Self, "udp-echo", fmt.Sprint(reply))
+	child, addr, err := StartReady(serverCPU, l.Self, "udp-echo", fmt.Sprint(reply))
 	if err != nil {
 		return Figures{}, err
 	}

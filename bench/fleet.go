@@ -196,6 +196,7 @@ func (f *Fleet) RunStages(ctx context.Context, stages ...Stage) error {
 	return f.onSchedule(ctx, newPace(time.Now(), stages...))
 }
 
+// onSchedule sends by a pace, with as many senders as run at a time, and reads.
 func (f *Fleet) onSchedule(ctx context.Context, p *pace) error {
 	senders := min(runtime.GOMAXPROCS(0), len(f.conns))
 	shares := make([][]*gateway, senders)

@@ -46,15 +46,20 @@ func (l *Lab) run(ctx context.Context, r *Report, steps []step) error {
 			if err != nil {
 				return fmt.Errorf("%s: %w", s.name, err)
 			}
-			r.add(s.name, f)
-			fmt.Fprintf(l.Out, "round %d/%d  %-54s %9.0f/s  %7.3f µs  p50 %-9s p99 %s\n", round+1, l.Rounds, s.name,
-				f.Rate(), f.PerRequest(), showMicros(f.Latency.P50), showMicros(f.Latency.P99))
+			l.tell(r, round, s.name, f)
 		}
 	}
 	if len(r.Measures) == 0 {
 		return fmt.Errorf("nothing is called %q", l.Only)
 	}
 	return nil
+}
+
+// tell adds a round's figures to a report and shows them.
+func (l *Lab) tell(r *Report, round int, name string, f Figures) {
+	r.add(name, f)
+	fmt.Fprintf(l.Out, "round %d/%d  %-54s %9.0f/s  %7.3f µs  p50 %-9s p99 %s\n", round+1, l.Rounds, name,
+		f.Rate(), f.PerRequest(), showMicros(f.Latency.P50), showMicros(f.Latency.P99))
 }
 
 // report begins a report of the lab.

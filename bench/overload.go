@@ -24,12 +24,12 @@ func (l *Lab) Overload(ctx context.Context) (*Report, error) {
 	}
 	defer server.Kill()
 	r := l.report("overload")
-	for range l.Rounds {
+	for round := range l.Rounds {
 		for _, load := range []Load{
 			{Conns: 50, Depth: max(16, min(2048, l.Devices/100)), PerRecord: 16},
 			{Conns: 50, Depth: 16, PerRecord: 1, UDP: true},
 		} {
-			if err := l.overload(ctx, r, server, load); err != nil {
+			if err := l.overload(ctx, r, round, server, load); err != nil {
 				return nil, err
 			}
 		}
@@ -48,7 +48,7 @@ var overloads = []int{2, 10}
 func overName(of string, times int) string { return fmt.Sprintf("%s, %d × the peak", of, times) }
 
 // overload finds the peak of a load, and then asks for more.
-func (l *Lab) overload(ctx context.Context, r *Report, server *Server, load Load) error {
+func (l *Lab) overload(ctx context.Context, r *Report, round int, server *Server, load Load) error {
 	name := "TCP"
 	if load.UDP {
 		name = "UDP"
@@ -58,15 +58,15 @@ func (l *Lab) overload(ctx context.Context, r *Report, server *Server, load Load
 	if err != nil {
 		return fmt.Errorf("%s: %w", peak, err)
 	}
-	l.tell(r, peak, m)
+	l.tell(r, round, peak, m)
 	load.Depth = 0
 	calm := Stage{Rate: m.Rate() / 2, Hold: l.Time}
-	if err := l.inStages(ctx, r, server, load, name+", half of the peak", calm); err != nil {
+	if err := l.inStages(ctx, r, round, server, load, name+", half of the peak", calm); err != nil {
 		return err
 	}
 	for _, times := range overloads {
 		over := Stage{Rate: float64(times) * m.Rate(), Hold: l.Time}
-		if err := l.inStages(ctx, r, server, load, overName(name, times), over, calm, calm); err != nil {
+		if err := l.inStages(ctx, r, round, server, load, overName(name, times), over, calm, calm); err != nil {
 			return err
 		}
 	}
@@ -84,7 +84,7 @@ func (l *Lab) braked(ctx context.Context, server *Server, load Load, work func(c
 		if err := c.fleet.Report(ctx); err != nil {
 			return Figures{}, err
 		}
-		brake, _, err := StartEcho(serverCPU, l.Self, "brake", fmt.Sprint(server.PID()), fmt.Sprint(brakeParts))
+		brake, _, err := StartReady(serverCPU, l.Self, "brake", fmt.Sprint(server.PID()), fmt.Sprint(brakeParts))
 		if err != nil {
 			return Figures{}, err
 		}
@@ -94,7 +94,7 @@ func (l *Lab) braked(ctx context.Context, server *Server, load Load, work func(c
 }
 
 // inStages has a fleet go through stages, and takes figures of each.
-func (l *Lab) inStages(ctx context.Context, r *Report, server *Server, load Load, name string, list ...Stage) error {
+func (l *Lab) inStages(ctx context.Context, r *Report, round int, server *Server, load Load, name string, list ...Stage) error {
 	_, err := l.braked(ctx, server, load, func(ctx context.Context, c *course) (Figures, error) {
 		figures, err := c.run(ctx, func(ctx context.Context) error { return c.fleet.RunStages(ctx, list...) }, stages(list))
 		for i, f := range figures {
@@ -102,7 +102,7 @@ func (l *Lab) inStages(ctx context.Context, r *Report, server *Server, load Load
 			if i > 0 {
 				of = fmt.Sprintf("%s, then half of it, %v to %v after", name, time.Duration(i-1)*l.Time, time.Duration(i)*l.Time)
 			}
-			l.tell(r, of, f)
+			l.tell(r, round, of, f)
 		}
 		return Figures{}, err
 	})
@@ -110,10 +110,4 @@ func (l *Lab) inStages(ctx context.Context, r *Report, server *Server, load Load
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	return nil
-}
-
-// tell adds figures to a report and shows them.
-func (l *Lab) tell(r *Report, name string, f Figures) {
-	r.add(name, f)
-	fmt.Fprintf(l.Out, "%-54s %9.0f/s  %7.3f µs  p50 %-9s p99 %s\n", name, f.Rate(), f.PerRequest(), showMicros(f.Latency.P50), showMicros(f.Latency.P99))
 }

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"muster/protocol"
@@ -11,7 +12,8 @@ import (
 // it is one goroutine that has to get its turn, before those that read.
 type sender struct {
 	pace  *pace
-	turns []*turn
+	turns []*turn // of the connections that are left
+	fault error   // of the first one that is not
 }
 
 // turn is a gateway of a sender.
@@ -19,7 +21,6 @@ type turn struct {
 	*gateway
 	arrivals *arrivals
 	next     time.Time // when there is something to send
-	fault    error     // nothing more is sent
 }
 
 func newSender(p *pace, gateways []*gateway) *sender {
@@ -30,19 +31,19 @@ func newSender(p *pace, gateways []*gateway) *sender {
 	return s
 }
 
-// run sends requests when the pace says, until that or ctx ends, and then what was
-// answered busy. When the server falls behind and no device is free, requests wait
-// for a while, and their latency counts from when they were due.
+// run sends requests when the pace says, until that or ctx ends or no connection is
+// left, and then what was answered busy. When the server falls behind and no device
+// is free, requests wait for a while, and their latency counts from when they were due.
 func (s *sender) run(ctx context.Context) error {
 	end, ends := s.pace.end()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for over := false; !over; {
 		now := time.Now()
-		over = ctx.Err() != nil || ends && now.After(end) || s.failed()
+		over = ctx.Err() != nil || ends && now.After(end) || len(s.turns) == 0
 		next := now.Add(time.Second)
+		s.each((*turn).take)
 		for _, t := range s.turns {
-			t.take()
 			if t.next.Before(next) {
 				next = t.next
 			}
@@ -51,41 +52,31 @@ func (s *sender) run(ctx context.Context) error {
 			s.pace.wait(ctx, timer, next)
 		}
 	}
-	for _, t := range s.turns {
-		t.miss(t.arrivals, time.Now())
-		t.arrivals = &arrivals{}
-	}
 	s.drain()
-	for _, t := range s.turns {
-		if t.fault != nil {
-			return t.fault
-		}
-	}
-	return nil
+	return s.fault
 }
 
-// failed says whether no connection is left.
-func (s *sender) failed() bool {
-	for _, t := range s.turns {
-		if t.fault == nil {
-			return false
+// each does something with every connection, and is done with those where it fails.
+func (s *sender) each(do func(*turn) error) {
+	s.turns = slices.DeleteFunc(s.turns, func(t *turn) bool {
+		err := do(t)
+		if err != nil {
+			s.fault = firstError(s.fault, err)
+			_ = t.conn.Close() // ends the reading half
 		}
-	}
-	return true
+		return err != nil
+	})
 }
 
 // take sends what is due now.
-func (t *turn) take() {
+func (t *turn) take() (err error) {
 	now := time.Now()
 	if t.next.After(now) {
-		return
+		return nil
 	}
-	if t.next, t.fault = t.send(t.arrivals, now); t.fault != nil {
-		t.next = now.Add(time.Hour)
-		_ = t.conn.Close() // ends the reading half
-		return
-	}
+	t.next, err = t.send(t.arrivals, now)
 	t.miss(t.arrivals, now.Add(-patience))
+	return err
 }
 
 // drain sends what was answered busy, until everything is answered or settleTime
@@ -93,28 +84,26 @@ func (t *turn) take() {
 func (s *sender) drain() {
 	end := time.Now().Add(settleTime)
 	for _, t := range s.turns {
+		t.miss(t.arrivals, time.Now())
+		t.arrivals = &arrivals{}
 		_ = t.conn.SetDeadline(end)
 	}
 	for open := true; open && time.Now().Before(end); time.Sleep(sendTick) {
 		open = false
-		for _, t := range s.turns {
-			if t.fault == nil {
-				t.next = time.Time{}
-				t.take()
-			}
+		s.each(func(t *turn) error {
+			_, err := t.send(t.arrivals, time.Now())
 			t.mu.Lock()
-			open = open || t.fault == nil && len(t.free) < len(t.flights)
+			open = open || len(t.free) < len(t.flights)
 			t.mu.Unlock()
-		}
+			return err
+		})
 	}
-	for _, t := range s.turns {
+	s.each(func(t *turn) error {
 		t.mu.Lock()
 		t.ended = true
 		t.mu.Unlock()
-		if t.fault == nil {
-			t.fault = t.conn.Write(&protocol.Request{Kind: protocol.KindPing}) // wakes the reader
-		}
-	}
+		return t.conn.Write(&protocol.Request{Kind: protocol.KindPing}) // wakes the reader
+	})
 }
 
 // arrivals are a gateway's share of a pace: every so manieth record of it. Its

@@ -94,7 +94,7 @@ func (r *Run) In(ctx context.Context, serverNamespace, attackers string) error {
 	defer server.Kill()
 	// What attackers cost is not all muster's: the kernel and an event loop take
 	// their part. So the same traffic goes to an echo that does nothing else.
-	echo, bystander, err := bench.StartEcho(serverCPU, append(inside(serverNamespace), r.Self, "echo", "1", "1", "10.98.0.1")...)
+	echo, bystander, err := bench.StartReady(serverCPU, append(inside(serverNamespace), r.Self, "echo", "1", "1", "10.98.0.1")...)
 	if err != nil {
 		return err
 	}
