@@ -31,6 +31,7 @@ type course struct {
 	last    mark
 	kept    *Histogram // since from
 	from    mark
+	held    []int64 // the server's memory at the end of each interval since from
 	figures []Figures
 }
 
@@ -155,6 +156,7 @@ func (c *course) interval(offered float64) {
 		i.CPUs, i.Memory = (now.cpu-c.last.cpu).Seconds()/seconds, c.server.RSS()
 	}
 	c.last = now
+	c.held = append(c.held, i.Memory)
 	c.series = append(c.series, i)
 	c.live(i)
 }
@@ -164,7 +166,7 @@ func (c *course) take(at *cut, began time.Time) {
 	switch {
 	case at.begin:
 		c.from = c.mark()
-		c.kept = NewHistogram()
+		c.kept, c.held = NewHistogram(), nil
 	case at.ends:
 		c.kept.Add(c.fleet.Latency())
 		c.figures = append(c.figures, c.since(c.from))
@@ -184,7 +186,7 @@ func (c *course) since(from mark) Figures {
 		}
 	}
 	if c.server != nil {
-		f.CPUSeconds, f.Memory = (now.cpu - from.cpu).Seconds(), c.server.RSS()
+		f.CPUSeconds, f.Memory = (now.cpu - from.cpu).Seconds(), median(c.held)
 	}
 	return f
 }

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -47,7 +48,8 @@ type Measure struct {
 type Figures struct {
 	Requests uint64  `json:"requests"` // answered
 	Seconds  float64 `json:"seconds"`
-	// CPUSeconds is what the server spent, Memory what it holds, in bytes; 0: not known.
+	// CPUSeconds is what the server spent, Memory what it held, in bytes, the
+	// median of one look a second; 0: not known.
 	CPUSeconds float64 `json:"cpuSeconds,omitempty"`
 	Memory     int64   `json:"memory,omitempty"`
 	Latency    Latency `json:"latency"`
@@ -86,8 +88,16 @@ func (m *Measure) Median(of func(*Figures) float64) float64 {
 	for i := range m.Rounds {
 		values[i] = of(&m.Rounds[i])
 	}
+	return median(values)
+}
+
+// median sorts values and returns the middle one; 0 if there is none.
+func median[T cmp.Ordered](values []T) (middle T) {
 	slices.Sort(values)
-	return values[len(values)/2]
+	if len(values) > 0 {
+		middle = values[len(values)/2]
+	}
+	return middle
 }
 
 // Ratio is the median over the rounds of a figure against another measure's of
@@ -97,8 +107,7 @@ func Ratio(a, b *Measure, of func(*Figures) float64) float64 {
 	for i := range ratios {
 		ratios[i] = of(&a.Rounds[i]) / of(&b.Rounds[i])
 	}
-	slices.Sort(ratios)
-	return ratios[len(ratios)/2]
+	return median(ratios)
 }
 
 // measure returns the measure of a name, nil if there is none.

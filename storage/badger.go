@@ -59,7 +59,7 @@ func (db *badgerPages) open() error {
 		WithBloomFalsePositive(0).
 		WithCompactL0OnClose(true).
 		WithValueThreshold(valueLogFrom).
-		WithValueLogFileSize(64 << 20).
+		WithValueLogFileSize(settleBytes).
 		WithNumVersionsToKeep(1).
 		WithDetectConflicts(false).
 		WithMetricsEnabled(false).
@@ -87,8 +87,9 @@ type badgerPages struct {
 }
 
 // settleBytes is how much is put before it is worth settling, or, in the middle of
-// a checkpoint, opening Badger anew.
-const settleBytes = 64 << 20
+// a checkpoint, opening Badger anew. It is also the size of a file of the value log:
+// Badger reads the last one when it opens.
+const settleBytes = 32 << 20
 
 // Settle implements [Pages]. Badger maps its files, so what was read or written
 // stays in memory, and it learns which values are obsolete when it compacts what

@@ -50,7 +50,7 @@ func (b *bed) deny(n int) {
 // file that change each time: 800 MiB of them, and what is kept stays as it is.
 func TestDiskIsBounded(t *testing.T) {
 	const (
-		stateMost   = 512 << 20 // whatever was written: logs of Badger, of 128 and 3 × 32 MiB, and the 64 MiB of values after which obsolete ones go
+		stateMost   = 256 << 20 // whatever was written: logs of Badger, of 64 and 3 × 16 MiB, and the 32 MiB of values after which obsolete ones go
 		journalMost = 16 << 20  // three passes, a segment of 4 MiB made ahead, and those that wait to be used again
 		passes      = 400
 	)
