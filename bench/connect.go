@@ -81,7 +81,7 @@ func (l *Lab) connects(ctx context.Context, child *Child, addr string, record fu
 			if err := connectOnce(addr, rec, read); err != nil {
 				return n, err
 			}
-			h.Observe(time.Since(began))
+			h.Observe(time.Since(began), 1)
 		}
 		return n, nil
 	})

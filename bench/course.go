@@ -122,6 +122,7 @@ func (c *course) run(ctx context.Context, work func(context.Context) error, cuts
 		case <-time.After(until):
 		case err := <-ended:
 			if len(next) > 0 { // it ends a moment before its last cut
+				c.interval(next[0].offered(time.Since(began)))
 				c.take(&next[0], began)
 			}
 			return c.figures, err

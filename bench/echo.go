@@ -67,6 +67,11 @@ func (l *Lab) echoAtRate(ctx context.Context, conns, perRecord int, rate float64
 // onSchedule sends every stride-th request of a pace, from the first one on, until
 // ctx ends, and waits for the last replies.
 func onSchedule(ctx context.Context, conn net.Conn, p *pace, first, stride int, of pipe, h *Histogram) (n uint64, err error) {
+	alarm, err := newAlarm(ctx)
+	if err != nil {
+		return 0, err
+	}
+	defer alarm.close()
 	sent := make(chan time.Time, 1<<10) // when they were due, of what has no reply yet
 	read := make(chan error, 1)
 	go func() {
@@ -76,13 +81,11 @@ func onSchedule(ctx context.Context, conn net.Conn, p *pace, first, stride int, 
 				read <- err
 				return
 			}
-			h.Observe(time.Since(due))
+			h.Observe(time.Since(due), 1)
 			n++
 		}
 		read <- nil
 	}()
-	timer := time.NewTimer(0)
-	defer timer.Stop()
 	at := float64(first)
 	due, _ := p.due(at)
 	var out []byte
@@ -96,7 +99,7 @@ func onSchedule(ctx context.Context, conn net.Conn, p *pace, first, stride int, 
 		if _, err = conn.Write(out); err != nil {
 			_ = conn.Close() // ends the reading half
 		}
-		p.wait(ctx, timer, due)
+		p.wait(alarm, due)
 	}
 	close(sent)
 	return n, firstError(err, <-read)
@@ -164,7 +167,7 @@ func pipeline(ctx context.Context, conn net.Conn, depth int, p pipe, h *Histogra
 			if err := p.read(in); err != nil {
 				return n, err
 			}
-			h.Observe(time.Since(sent[first]))
+			h.Observe(time.Since(sent[first]), 1)
 			first = (first + 1) % depth
 			outstanding--
 			n++
@@ -232,7 +235,7 @@ func volley(ctx context.Context, socket *datagram.Socket, to datagram.Peer, requ
 			continue
 		}
 		for i := range in[:got] {
-			h.Observe(time.Since(began))
+			h.Observe(time.Since(began), 1)
 			in[i].Data = in[i].Data[:datagram.Size]
 		}
 		n += uint64(got)

@@ -82,6 +82,7 @@ type Fleet struct {
 	// latencies are one for each thread: one for each connection would take long to
 	// be merged.
 	latencies []*Histogram
+	merged    *Histogram
 }
 
 // NewFleet connects a fleet.
@@ -96,7 +97,7 @@ func NewFleet(ctx context.Context, licenseKey string, load Load) (*Fleet, error)
 	if err != nil {
 		return nil, err
 	}
-	f := &Fleet{load: load, key: key}
+	f := &Fleet{load: load, key: key, merged: NewHistogram()}
 	f.Told.items, f.Told.codes = map[uint32]*ToldItem{}, map[protocol.Code]uint64{}
 	f.latencies = make([]*Histogram, runtime.GOMAXPROCS(0))
 	for i := range f.latencies {
@@ -119,13 +120,15 @@ func NewFleet(ctx context.Context, licenseKey string, load Load) (*Fleet, error)
 	return f, nil
 }
 
-// Latency merges the latencies of all connections since the last call.
+// Latency merges the latencies of all connections since the last call. What it
+// returns is borrowed until the next one: memory that is new to the kernel takes
+// milliseconds, and the load would wait for it.
 func (f *Fleet) Latency() *Histogram {
-	all := f.latencies[0].Take()
-	for _, h := range f.latencies[1:] {
-		all.Add(h.Take())
+	f.merged.reset()
+	for _, h := range f.latencies {
+		f.merged.take(h)
 	}
-	return all
+	return f.merged
 }
 
 // Close closes all connections.

@@ -34,6 +34,8 @@ type gateway struct {
 
 	visit   func(*protocol.Answer) // g.visited: made once
 	came    time.Time              // the record of answers that is read
+	due     time.Time              // when its last requests were
+	same    int                    // how many of them were due then
 	batch   []*protocol.Request
 	latency *Histogram // shared with other gateways
 	asks    []*protocol.CheckIn
@@ -299,6 +301,7 @@ func (g *gateway) read() error {
 	g.came = time.Time{}
 	err := g.conn.Read(g.visit)
 	if !g.came.IsZero() {
+		g.observe()
 		g.mu.Unlock()
 	}
 	return err
@@ -311,6 +314,14 @@ func (g *gateway) visited(a *protocol.Answer) {
 		g.came = time.Now()
 	}
 	g.settle(a, g.came)
+}
+
+// observe counts the latency of the last answers of a record that were due together.
+func (g *gateway) observe() {
+	if g.same > 0 {
+		g.latency.Observe(g.came.Sub(g.due), g.same)
+		g.same = 0
+	}
 }
 
 // settle takes note of an answer.
@@ -327,7 +338,11 @@ func (g *gateway) settle(a *protocol.Answer, now time.Time) {
 		g.later(f, now.Add(time.Duration(a.RetryAfter)*time.Millisecond))
 		return
 	}
-	g.latency.Observe(now.Sub(f.due))
+	if !f.due.Equal(g.due) {
+		g.observe()
+		g.due = f.due
+	}
+	g.same++
 	d := &g.devices[f.device]
 	d.busy = false
 	g.free = append(g.free, a.ID%openFlights)

@@ -19,11 +19,11 @@ func NewHistogram() *Histogram {
 	return &Histogram{h: hdrhistogram.New(1, int64(time.Minute/time.Microsecond), 3)}
 }
 
-// Observe counts one latency; what is longer than a minute counts as a minute.
-func (h *Histogram) Observe(d time.Duration) {
+// Observe counts n times one latency; what is longer than a minute counts as a minute.
+func (h *Histogram) Observe(d time.Duration, n int) {
 	us := min(max(d.Microseconds(), 1), int64(time.Minute/time.Microsecond))
 	h.mu.Lock()
-	_ = h.h.RecordValue(us) // within bounds
+	_ = h.h.RecordValues(us, int64(n)) // within bounds
 	h.mu.Unlock()
 }
 
@@ -38,21 +38,27 @@ func (h *Histogram) Quantiles(percentiles ...float64) (count int64, at []time.Du
 }
 
 // Add counts everything that other has counted.
-func (h *Histogram) Add(other *Histogram) {
+func (h *Histogram) Add(other *Histogram) { h.merge(other, false) }
+
+// take is Add, and other begins anew.
+func (h *Histogram) take(other *Histogram) { h.merge(other, true) }
+
+func (h *Histogram) merge(other *Histogram, anew bool) {
 	other.mu.Lock()
 	defer other.mu.Unlock()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.h.Merge(other.h)
+	if anew {
+		other.h.Reset()
+	}
 }
 
-// Take returns what was counted, and begins anew.
-func (h *Histogram) Take() *Histogram {
-	taken := NewHistogram()
+// reset begins anew.
+func (h *Histogram) reset() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	taken.h, h.h = h.h, taken.h
-	return taken
+	h.h.Reset()
 }
 
 // us is a time in microseconds.

@@ -65,7 +65,7 @@ func (m *Mix) sum() (sum float64) {
 
 // draw draws what to do; of an empty mix a report.
 func (m *Mix) draw() act {
-	if *m == (Mix{}) {
+	if m.CheckIn+m.Late+m.Release+m.New == 0 {
 		return actReport
 	}
 	at := mathrand.Float64() * m.sum()

@@ -1,7 +1,6 @@
 package bench
 
 import (
-	"context"
 	"fmt"
 	"math"
 	"time"
@@ -103,16 +102,12 @@ func (p *part) until(n float64) float64 {
 const sendTick = 250 * time.Microsecond
 
 // wait returns at the end of the tick that next is in, or of the present one if
-// that is over, or when ctx ends.
-func (p *pace) wait(ctx context.Context, timer *time.Timer, next time.Time) {
+// that is over, or when the alarm's context ends.
+func (p *pace) wait(a *alarm, next time.Time) {
 	now := time.Now()
 	if next.Before(now) {
 		next = now
 	}
 	end := p.began.Add(next.Sub(p.began).Truncate(sendTick) + sendTick)
-	timer.Reset(end.Sub(now))
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-	}
+	a.wait(end.Sub(now))
 }

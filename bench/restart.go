@@ -54,6 +54,6 @@ func timed(s *Server, o ServerOptions) (f Figures, err error) {
 	}
 	took := time.Since(began)
 	h := NewHistogram()
-	h.Observe(took)
+	h.Observe(took, 1)
 	return Figures{Requests: 1, Seconds: took.Seconds(), CPUSeconds: s.CPU().Seconds(), Memory: s.RSS(), Latency: h.summary()}, nil
 }

@@ -36,8 +36,12 @@ func newSender(p *pace, gateways []*gateway) *sender {
 // is free, requests wait for a while, and their latency counts from when they were due.
 func (s *sender) run(ctx context.Context) error {
 	end, ends := s.pace.end()
-	timer := time.NewTimer(0)
-	defer timer.Stop()
+	alarm, err := newAlarm(ctx)
+	if err != nil {
+		s.each(func(*turn) error { return err })
+		return err
+	}
+	defer alarm.close()
 	for over := false; !over; {
 		now := time.Now()
 		over = ctx.Err() != nil || ends && now.After(end) || len(s.turns) == 0
@@ -49,7 +53,7 @@ func (s *sender) run(ctx context.Context) error {
 			}
 		}
 		if !over {
-			s.pace.wait(ctx, timer, next)
+			s.pace.wait(alarm, next)
 		}
 	}
 	s.drain()

@@ -232,7 +232,7 @@ func (s *site) newcomers(ctx context.Context) (time.Duration, error) {
 		if err != nil {
 			return 0, fmt.Errorf("newcomer: %w", err)
 		}
-		h.Observe(time.Since(began))
+		h.Observe(time.Since(began), 1)
 	}
 }
 

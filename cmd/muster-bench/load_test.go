@@ -178,7 +178,8 @@ func TestLab(t *testing.T) {
 				t.Errorf("report %+v", r)
 			}
 			for _, m := range r.Measures {
-				if f := m.Rounds[0]; f.Requests == 0 || f.Latency.Max <= 0 || f.CPUSeconds < 0 || f.Memory == 0 || f.Other > 0 || len(f.Refused) > 0 {
+				serves := !strings.HasSuffix(m.Name, "pauses") // that is a look at the machine
+				if f := m.Rounds[0]; f.Latency.Max <= 0 || serves && (f.Requests == 0 || f.Memory == 0) || f.CPUSeconds < 0 || f.Other > 0 || len(f.Refused) > 0 {
 					t.Errorf("%s: %+v", m.Name, f)
 				}
 			}
