@@ -48,8 +48,8 @@ type Measure struct {
 type Figures struct {
 	Requests uint64  `json:"requests"` // answered
 	Seconds  float64 `json:"seconds"`
-	// CPUSeconds is what the server spent, Memory what it held, in bytes, the
-	// median of one look a second; 0: not known.
+	// CPUSeconds is what the server spent, Memory what it held, in bytes: of
+	// a fleet's load the median of one look a second, else at the end; 0: not known.
 	CPUSeconds float64 `json:"cpuSeconds,omitempty"`
 	Memory     int64   `json:"memory,omitempty"`
 	Latency    Latency `json:"latency"`
