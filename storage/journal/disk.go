@@ -1,10 +1,13 @@
 package journal
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"syscall"
+	"unsafe"
 )
 
 // File is an open segment. WriteAt and ReadAt follow io.WriterAt and
@@ -75,15 +78,54 @@ func (d Dir) List() ([]string, error) {
 
 func (d Dir) path(name string) string { return filepath.Join(string(d), name) }
 
-// osFile adds Size and a data-only Sync to os.File.
-type osFile struct{ *os.File }
+// osFile adds Size, a data-only Sync, and writes around the page cache to os.File.
+type osFile struct {
+	*os.File
+	direct *os.File // nil: the file system has no such writes
+}
 
 func openFile(path string, flag int) (File, error) {
 	file, err := os.OpenFile(path, flag, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	return osFile{file}, nil
+	f := osFile{File: file}
+	if flag&os.O_RDWR != 0 {
+		f.direct = openDirect(path)
+	}
+	return f, nil
+}
+
+// WriteAt writes whole sectors out of aligned memory around the page cache: what a
+// journal writes is not read again, and the kernel would copy it, and look for
+// memory to copy it to.
+func (f osFile) WriteAt(p []byte, off int64) (int, error) {
+	if f.direct == nil || off%sectorBytes != 0 || !isAligned(p) {
+		return f.File.WriteAt(p, off)
+	}
+	n, err := f.direct.WriteAt(p, off)
+	if errors.Is(err, syscall.EINVAL) { // the disk has larger sectors
+		return f.File.WriteAt(p, off)
+	}
+	return n, err
+}
+
+func (f osFile) Close() error {
+	if f.direct != nil {
+		_ = f.direct.Close() // it has no data of its own
+	}
+	return f.File.Close()
+}
+
+// alignedBytes returns zeroed memory that begins at a sector.
+func alignedBytes(n int) []byte {
+	b := make([]byte, n+sectorBytes)
+	skip := -uintptr(unsafe.Pointer(unsafe.SliceData(b))) & (sectorBytes - 1)
+	return b[skip : int(skip)+n : int(skip)+n]
+}
+
+func isAligned(p []byte) bool {
+	return len(p)%sectorBytes == 0 && uintptr(unsafe.Pointer(unsafe.SliceData(p)))%sectorBytes == 0
 }
 
 func (f osFile) Size() (int64, error) {

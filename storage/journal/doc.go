@@ -112,6 +112,15 @@
 // Open's from, the index the caller knows to have been durable: a journal that
 // ends below it is refused. CRCs find accidents, not forgers.
 //
+// # Around the page cache
+//
+// Where the file system can (O_DIRECT), entries and zeros are written around the
+// page cache. They are read again only at a start. Through the cache the kernel
+// copies them, and looks for memory to copy them to, which where memory is short
+// or new to the machine takes milliseconds in which nothing else runs on that CPU.
+// The sync is needed all the same: it empties the disk's own cache. A segment's
+// header, and all of it where sectors are larger than ours, goes through the cache.
+//
 // # Unsynced pages
 //
 // A process that was killed leaves its last entry in the kernel's cache, whole

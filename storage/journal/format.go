@@ -47,7 +47,7 @@ const (
 
 var (
 	castagnoli = crc32.MakeTable(crc32.Castagnoli)
-	zeros      [fillStepBytes]byte
+	zeros      = alignedBytes(fillStepBytes)
 )
 
 // entryBytes is what an entry with a body of that length takes on disk.

@@ -38,7 +38,7 @@ type Journal struct {
 // until the next Append.
 func (j *Journal) Buffer() []byte {
 	if j.buf == nil {
-		j.buf = make([]byte, bufferBytesFirst)
+		j.buf = alignedBytes(bufferBytesFirst)
 	}
 	return j.buf[headerBytes : headerBytes : len(j.buf)-trailerBytes]
 }
@@ -95,7 +95,7 @@ func (j *Journal) frame(body []byte) []byte {
 	size := entryBytes(len(body))
 	if !j.inBuffer(body) {
 		if size > len(j.buf) {
-			j.buf = make([]byte, min(max(size, 2*len(j.buf)), entryBytes(BodyBytesMax)))
+			j.buf = alignedBytes(min(max(size, 2*len(j.buf)), entryBytes(BodyBytesMax)))
 		}
 		copy(j.buf[headerBytes:], body)
 	}

@@ -150,7 +150,7 @@ func (j *Journal) settle(w *walk) error {
 
 // rewrite writes the bytes from off to end over themselves.
 func rewrite(file File, off, end int64) error {
-	buf := make([]byte, min(end-off, fillStepBytes))
+	buf := alignedBytes(int(min(end-off, fillStepBytes)))
 	for off < end {
 		step := buf[:min(end-off, fillStepBytes)]
 		if n, err := file.ReadAt(step, off); n < len(step) {
