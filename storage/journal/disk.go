@@ -92,6 +92,8 @@ func openFile(path string, flag int) (File, error) {
 	f := osFile{File: file}
 	if flag&os.O_RDWR != 0 {
 		f.direct = openDirect(path)
+	} else {
+		readAhead(file)
 	}
 	return f, nil
 }

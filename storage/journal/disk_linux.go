@@ -4,6 +4,8 @@ import (
 	"errors"
 	"os"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // openDirect opens a file for writes around the page cache; nil where there are none.
@@ -13,6 +15,14 @@ func openDirect(path string) *os.File {
 		return nil
 	}
 	return file
+}
+
+// readAhead has the kernel read a file before it is asked for it. Where that can't
+// be it is read as it is asked for.
+func readAhead(file *os.File) {
+	for _, advice := range []int{unix.FADV_SEQUENTIAL, unix.FADV_WILLNEED} {
+		_ = unix.Fadvise(int(file.Fd()), 0, 0, advice)
+	}
 }
 
 // Sync is fdatasync: an append over written zeros changes no metadata that is
