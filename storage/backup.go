@@ -204,11 +204,10 @@ func (b *backup) addJournal(d *Dir, s *Store, between func(func()) error) error 
 	if err := between(func() { last, end = s.Journal.End() }); err != nil {
 		return err
 	}
-	names, err := filepath.Glob(filepath.Join(d.file("journal"), "*.log"))
+	names, err := filesWith(d.file("journal"), ".log")
 	if err != nil {
 		return err
 	}
-	slices.Sort(names)
 	for _, path := range names {
 		name := filepath.Base(path)
 		if name > last {

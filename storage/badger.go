@@ -48,6 +48,9 @@ func openBadger(path string, log *slog.Logger) (*badgerPages, error) {
 }
 
 func (db *badgerPages) open() error {
+	if err := removeEmptyLogs(db.path); err != nil {
+		return fmt.Errorf("state in %s: %w", db.path, err)
+	}
 	opt := badger.DefaultOptions(db.path).
 		WithSyncWrites(true).
 		WithCompression(options.None).

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"path/filepath"
+	"os"
 	"slices"
 )
 
@@ -17,18 +17,40 @@ import (
 // being written when the power fails may end in anything but a length that was
 // never written.
 func checkLogs(path string) error {
-	values, err := filepath.Glob(filepath.Join(path, "*.vlog"))
+	values, err := filesWith(path, ".vlog") // by number: the last one is being written
 	if err != nil {
 		return err
 	}
-	slices.Sort(values) // by number: the last one is being written
-	memory, err := filepath.Glob(filepath.Join(path, "*.mem"))
+	memory, err := filesWith(path, ".mem")
 	if err != nil {
 		return err
 	}
 	for i, name := range append(values, memory...) {
 		if err := checkLog(name, i < len(values)-1); err != nil {
 			return damagedFile(name, err)
+		}
+	}
+	return nil
+}
+
+// removeEmptyLogs removes Badger's logs that have no byte. Badger makes a log and
+// gives it its size in two steps; what was killed between them, Badger would not
+// open again. Should an empty log have had entries, what points to them will find
+// that it is gone.
+func removeEmptyLogs(path string) error {
+	for _, ext := range []string{".vlog", ".mem"} {
+		names, err := filesWith(path, ext)
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			info, err := os.Stat(name)
+			if err == nil && info.Size() == 0 {
+				err = os.Remove(name)
+			}
+			if err != nil {
+				return err
+			}
 		}
 	}
 	return nil

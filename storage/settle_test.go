@@ -90,6 +90,50 @@ func TestKilledWhileSettling(t *testing.T) {
 	}
 }
 
+// TestKilledWhileALogIsMade: Badger makes a log and gives it its size in two steps.
+func TestKilledWhileALogIsMade(t *testing.T) {
+	for _, log := range []string{"000099.vlog", "00099.mem"} {
+		b := newBedWith(t, 4<<20)
+		b.put(kind, 1, numbered(1))
+		b.pass()
+		b.close()
+		if err := os.WriteFile(filepath.Join(b.path, "state", log), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		for n := 1; n < 3; n++ {
+			b.open()
+			if numberOf(b.object(kind, 1)) != n {
+				t.Errorf("with an empty %s: object %d is not there", log, n)
+			}
+			b.put(kind, 1, numbered(n+1))
+			b.pass()
+			b.close()
+		}
+	}
+}
+
+// TestEmptiedValueLog: a log that lost what pages point to is not one that was being made.
+func TestEmptiedValueLog(t *testing.T) {
+	b := newBedWith(t, 4<<20)
+	b.put(kind, 1, numbered(1))
+	b.pass()
+	b.close()
+	logs, err := filesWith(filepath.Join(b.path, "state"), ".vlog")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, log := range logs {
+		if err := os.Truncate(log, 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 {
+		if err := b.tryOpen(); err == nil || !strings.Contains(err.Error(), "restore the data directory from a backup") {
+			t.Errorf("error %v", err)
+		}
+	}
+}
+
 // TestOpenedAnewWithinACheckpoint puts so many pages that Badger is opened anew on the
 // way, but not while somebody reads beside it: all of them are there.
 func TestOpenedAnewWithinACheckpoint(t *testing.T) {

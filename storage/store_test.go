@@ -35,7 +35,8 @@ func newBed(t *testing.T) *bed {
 }
 
 func newBedWith(t *testing.T, segment int64) *bed {
-	b := &bed{t: t, path: filepath.Join(t.TempDir(), "data"), segment: segment}
+	const name = "data [of a license server]" // the name of a directory is no pattern
+	b := &bed{t: t, path: filepath.Join(t.TempDir(), name), segment: segment}
 	b.open()
 	t.Cleanup(func() {
 		if b.Store != nil {

@@ -51,6 +51,21 @@ func damagedFile(name string, reason error) error {
 	return fmt.Errorf("%s is damaged: %w; check the disk and restore the data directory from a backup", name, reason)
 }
 
+// filesWith are a directory's files with an extension, sorted; none where there is no
+// such directory.
+func filesWith(path, ext string) (names []string, err error) {
+	list, err := os.ReadDir(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	for _, file := range list {
+		if filepath.Ext(file.Name()) == ext {
+			names = append(names, filepath.Join(path, file.Name()))
+		}
+	}
+	return names, nil
+}
+
 // openSized opens a file for reading and tells its size.
 func openSized(name string) (*os.File, int64, error) {
 	f, err := os.Open(name)
