@@ -191,6 +191,11 @@ func (c *Core) indexSlots() {
 func (c *Core) indexDevices() {
 	c.byUUID = newIndex(c.devices.rows)
 	for n := range c.devices.rows {
+		if n%prefetchWindow == 0 {
+			for ahead := n; ahead < min(n+prefetchWindow, c.devices.rows); ahead++ {
+				c.prefetched += c.byUUID.touch(&c.device(ahead).uuid)
+			}
+		}
 		d := c.device(n)
 		if d.flags&flagSecondary != 0 {
 			continue

@@ -70,6 +70,14 @@ func (x *index) find(uuid *[16]byte, devices *table) (n uint32, ok bool) {
 	}
 }
 
+// touch reads the slot where a search for uuid would begin: see [Core.prefetch].
+func (x *index) touch(uuid *[16]byte) (sum uint32) {
+	if s, slot, _ := x.place(x.hash(uuid)); len(s.words) > 0 {
+		sum = s.words[slot]
+	}
+	return sum
+}
+
 // add enters a row that is not in the index yet.
 func (x *index) add(uuid *[16]byte, n uint32, devices *table) {
 	h := x.hash(uuid)

@@ -9,7 +9,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What is appended is not in the page cache, and nor are a segment's zeros.
+// What is appended is not in the page cache, nor are a segment's zeros, nor what a
+// start has read.
 func TestAroundThePageCache(t *testing.T) {
 	path := t.TempDir()
 	if !hasDirect(t, filepath.Join(path, "probe")) {
@@ -30,6 +31,17 @@ func TestAroundThePageCache(t *testing.T) {
 	}
 	if err := j.Close(); err != nil {
 		t.Fatal(err)
+	}
+	entries := 0
+	j, err = Open(Options{Disk: Dir(path), SegmentBytes: 1 << 20}, 0, func(Entry) error { entries++; return nil })
+	if err != nil || entries != 20 {
+		t.Fatalf("%d entries, %v", entries, err)
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if cached := cachedPages(t, file); cached > 0 {
+		t.Errorf("%d pages of %s are in the page cache, want none after it was read", cached, file)
 	}
 }
 

@@ -116,6 +116,7 @@ func (f osFile) Close() error {
 	if f.direct != nil {
 		_ = f.direct.Close() // it has no data of its own
 	}
+	forget(f.File) // it is read at a start alone
 	return f.File.Close()
 }
 

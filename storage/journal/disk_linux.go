@@ -25,6 +25,9 @@ func readAhead(file *os.File) {
 	}
 }
 
+// forget has the kernel drop what it keeps of a file.
+func forget(file *os.File) { _ = unix.Fadvise(int(file.Fd()), 0, 0, unix.FADV_DONTNEED) }
+
 // Sync is fdatasync: an append over written zeros changes no metadata that is
 // needed to read it back, so the file system's journal stays out of the way.
 func (f osFile) Sync() error {
