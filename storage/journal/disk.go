@@ -99,7 +99,7 @@ func openFile(path string, flag int) (File, error) {
 }
 
 // WriteAt writes whole sectors out of aligned memory around the page cache: what a
-// journal writes is not read again, and the kernel would copy it, and look for
+// journal writes is hardly ever read, and the kernel would copy it, and look for
 // memory to copy it to.
 func (f osFile) WriteAt(p []byte, off int64) (int, error) {
 	if f.direct == nil || off%sectorBytes != 0 || !isAligned(p) {
@@ -116,7 +116,7 @@ func (f osFile) Close() error {
 	if f.direct != nil {
 		_ = f.direct.Close() // it has no data of its own
 	}
-	forget(f.File) // it is read at a start alone
+	forget(f.File) // a start that has read it won't again
 	return f.File.Close()
 }
 

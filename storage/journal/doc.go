@@ -115,8 +115,8 @@
 // # Around the page cache
 //
 // Where the file system can (O_DIRECT), entries and zeros are written around the
-// page cache. They are read again only at a start, which drops a segment when it is
-// through with it. In the cache the kernel copies them, and looks for memory to copy
+// page cache. They are read again only by a start, which drops a segment when it is
+// through with it, and by a backup. In the cache the kernel copies them, and looks for memory to copy
 // them to, which where memory is short or new to the machine takes milliseconds in
 // which nothing else runs on that CPU. The sync is needed all the same: it empties
 // the disk's own cache. A segment's header, and all of it where sectors are larger
