@@ -37,31 +37,34 @@ func (d *Decision) Answer() protocol.Answer {
 }
 
 // Answers is memory for the answers of a batch, used again once they have left.
+// Of a nil one, memory is new.
 type Answers struct {
-	chunks [][]protocol.Answer // pointers into them stay good
-	used   int
-	grants []byte
+	answers arena[protocol.Answer]
+	grants  arena[byte]
 }
 
-// answersChunk is how many answers are allocated at a time.
-const answersChunk = 128
-
 // Reset gives the memory of all answers back.
-func (m *Answers) Reset() { m.used, m.grants = 0, m.grants[:0] }
+func (m *Answers) Reset() {
+	m.answers.reset()
+	m.grants.reset()
+}
 
-// answer is a zero answer; of a nil m it is a new one.
+// answer is a zero answer.
 func (m *Answers) answer() *protocol.Answer {
 	if m == nil {
 		return new(protocol.Answer)
 	}
-	chunk := m.used / answersChunk
-	if chunk == len(m.chunks) {
-		m.chunks = append(m.chunks, make([]protocol.Answer, answersChunk))
-	}
-	a := &m.chunks[chunk][m.used%answersChunk]
-	m.used++
+	a := &m.answers.take(1)[0]
 	*a = protocol.Answer{}
 	return a
+}
+
+// grant is empty, with room for so many bytes.
+func (m *Answers) grant(size int) []byte {
+	if m == nil {
+		return make([]byte, 0, size)
+	}
+	return m.grants.take(size)[:0]
 }
 
 // detail makes the answer of a decision one that is more than a Reply.

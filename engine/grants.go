@@ -62,19 +62,13 @@ func (c *Core) SignGrants(sign func(statement []byte) []byte) {
 		return
 	}
 	signature := sign(g.batch.Statement())
-	var anywhere Answers
 	start := 0
 	for i, a := range g.answers {
 		leaf := g.leaves[start:g.ends[i]]
 		start = g.ends[i]
 		g.path = g.tree.Path(i, g.path[:0])
-		m := a.memory
-		if m == nil {
-			m = &anywhere
-		}
-		from := len(m.grants)
-		m.grants = license.AppendSignedGrant(m.grants, leaf, &g.batch, uint32(i), g.path, signature)
-		a.Grant = m.grants[from:len(m.grants):len(m.grants)]
+		memory := a.memory.grant(license.SignedGrantSize(len(leaf), len(g.path)))
+		a.Grant = license.AppendSignedGrant(memory, leaf, &g.batch, uint32(i), g.path, signature)
 	}
 }
 

@@ -176,6 +176,11 @@ func AppendSignedGrant(b, leaf []byte, s *Batch, number uint32, path []Hash, sig
 	return append(b, signature...)
 }
 
+// SignedGrantSize is the length in bytes of what AppendSignedGrant appends.
+func SignedGrantSize(leaf, path int) int {
+	return 2 + leaf + 8 + sha256.Size + 4 + 4 + 1 + path*sha256.Size + ed25519.SignatureSize
+}
+
 // Proof is the way from a vendor's key to a server's key and one item: what a
 // device needs beside a grant to verify it offline [CLI-2].
 type Proof struct {

@@ -104,6 +104,15 @@ func TestGrantRoundTrip(t *testing.T) { // [CLI-1]
 
 // A device verifies with the vendor's key alone, wherever its grant stands in
 // the batch. [CLI-2]
+func TestSignedGrantSize(t *testing.T) {
+	w := newGrantWorld(t)
+	for n, leaf := range w.leaves {
+		if got, want := SignedGrantSize(len(leaf), len(w.tree.Path(n, nil))), len(w.signed(n)); got != want {
+			t.Errorf("grant %d: %d bytes, want %d", n, got, want)
+		}
+	}
+}
+
 func TestVerifyGrant(t *testing.T) {
 	ring := ringOf(t, acmeKey())
 	w := newGrantWorld(t)

@@ -1,6 +1,9 @@
 package protocol
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // UUID is a client UUID as it travels: 16 bytes.
 type UUID = [16]byte
@@ -66,6 +69,12 @@ type Decoder struct {
 	lines    []Line
 	checkIns []CheckIn
 	modules  [][]byte
+}
+
+// Grow makes room for so many lines of reports.
+func (d *Decoder) Grow(lines int) {
+	d.lines = slices.Grow(d.lines, lines)
+	clear(d.lines[len(d.lines):cap(d.lines)])
 }
 
 // Reset gives the arenas back. Requests decoded before are dead then.

@@ -20,6 +20,30 @@ type batch struct {
 	answers   engine.Answers // replies borrow from it
 }
 
+// newBatch makes a batch with memory for so many requests of the usual size, all
+// of it touched: a batch is large after the machine stood still for a moment, and
+// that is no time to wait for memory.
+func newBatch(f front, wait *backoff, requests int) *batch {
+	b := &batch{
+		from: f, backoff: wait,
+		decisions: touched[engine.Decision](requests),
+		owners:    touched[owner](requests),
+		plain:     touched[byte](requests * usualRequest),
+	}
+	b.decoder.Grow(requests)
+	return b
+}
+
+// usualRequest is the length of a report with one line, in bytes, rounded up.
+const usualRequest = 64
+
+// touched is empty, with room for n elements in pages that have been written to.
+func touched[T any](n int) []T {
+	s := make([]T, n)
+	clear(s)
+	return s[:0]
+}
+
 // front is where batches come from. answer gets one back when it is decided and
 // durable; the decider calls it.
 type front interface{ answer(*batch) }

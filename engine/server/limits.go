@@ -8,10 +8,10 @@ import (
 
 // Limits of the front. Over each of them there is a defined answer.
 const (
-	// batchRequests bounds the requests a loop has waiting. A loop of connections
+	// batchRequests bounds the requests that a loop of connections has waiting. It
 	// reads no more until its last batch is back, so that more wait with the kernel,
-	// which makes their senders wait; of datagrams more are answered busy.
-	batchRequests = 32 << 10
+	// which makes their senders wait.
+	batchRequests = 8 << 10
 	// connUnanswered bounds the requests of one connection that wait for their
 	// answer; more are answered busy.
 	connUnanswered = 4 << 10

@@ -32,7 +32,7 @@ type loop struct {
 
 func newLoop(s *Server, l gnet.EventLoop) *loop {
 	lp := &loop{server: s, gnet: l, decided: make(chan *batch, 1)}
-	lp.filling, lp.spare = &batch{from: lp, backoff: &lp.backoff}, &batch{from: lp, backoff: &lp.backoff}
+	lp.filling, lp.spare = newBatch(lp, &lp.backoff, batchRequests), newBatch(lp, &lp.backoff, batchRequests)
 	g := &s.config.Guards
 	lp.opens.init(60*uint64(g.ConnectionRate), uint64(g.ConnectionBurst))
 	lp.hellos.init(60*uint64(g.HandshakeRate), uint64(g.HandshakeBurst))

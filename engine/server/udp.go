@@ -57,7 +57,7 @@ type UDPStats struct {
 	Malformed atomic.Uint64 // no record, or messages that can't be read
 	Strangers atomic.Uint64 // under a ticket that this server did not make, or that expired
 	Unsealed  atomic.Uint64 // that do not open under their ticket
-	Limited   atomic.Uint64 // dropped: not seen before, and their source or the server is too busy
+	Limited   atomic.Uint64 // dropped: not seen before, and their source brings too many of those
 	TooLarge  atomic.Uint64 // answers that were longer than their request
 }
 
@@ -67,7 +67,7 @@ func newUDPLoop(s *Server, socket *datagram.Socket) *udpLoop {
 		packets: make([]datagram.Packet, datagram.Max), replies: make([]datagram.Packet, 0, datagram.Max),
 		out: make([]byte, 0, datagram.Max*protocol.MaxDatagram),
 	}
-	l.filling, l.spare = &batch{from: l, backoff: &l.backoff}, &batch{from: l, backoff: &l.backoff}
+	l.filling, l.spare = newBatch(l, &l.backoff, udpBatch), newBatch(l, &l.backoff, udpBatch)
 	l.sources.init(60*newTicketsRate, newTicketsBurst)
 	for i := range l.packets {
 		l.packets[i].Data = make([]byte, datagram.Size)
@@ -172,7 +172,7 @@ func (l *udpLoop) record(p *datagram.Packet) {
 	}
 	l.sessions.add(session)
 	b.plain = opened
-	taken, now, err := s.gather(b, &session.Ticket, p.Peer.Addr().Addr(), opened[plain:], batchRequests, l.now[:0])
+	taken, now, err := s.gather(b, &session.Ticket, p.Peer.Addr().Addr(), opened[plain:], protocol.MaxMessages, l.now[:0])
 	l.now = now
 	if err != nil {
 		s.UDP.Malformed.Add(1)
@@ -193,14 +193,13 @@ func (l *udpLoop) record(p *datagram.Packet) {
 
 // session finds the keys of a datagram's ticket: kept ones, or derived ones if
 // the server made the ticket and its source does not bring too many of them.
-// When much is waiting, devices that were here just now go first.
 func (l *udpLoop) session(p *datagram.Packet) *protocol.Session {
 	s, now := l.server, l.server.seconds.Load()
 	ticket := protocol.RequestTicket(p.Data)
 	if kept := l.sessions.find(ticket); kept != nil && s.tickets.live(now, ticket) {
 		return kept
 	}
-	if len(l.filling.decisions) > batchRequests/2 || !l.sources.allow(p.Peer.Addr().Addr(), s.uptime.Load()) {
+	if !l.sources.allow(p.Peer.Addr().Addr(), s.uptime.Load()) {
 		s.UDP.Limited.Add(1)
 		return nil
 	}
