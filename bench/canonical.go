@@ -15,6 +15,7 @@ const (
 	deep1     = "report, 1 a record, 50 × depth 128"
 	halfPeak  = "report, 16 a record, on schedule at half that rate"
 	halfEcho  = "bare gnet echo, 16 a record, on schedule at that rate"
+	halfDisk  = "gnet echo with muster's journal, 16 a record, on schedule at that rate"
 	shallow   = "report, 1,000 × depth 1"
 	echoed    = "bare gnet echo, 1,000 × depth 1"
 	byUDP     = "report by UDP, 50 sockets × 16"
@@ -40,6 +41,7 @@ func (l *Lab) Canonical(ctx context.Context) (*Report, error) {
 		l.load(deep16, server, Load{Conns: 50, Depth: 128, PerRecord: 16}),
 		{halfPeak, func(ctx context.Context) (Figures, error) { return l.halfPeak(ctx, server, halfOf(r)) }},
 		{halfEcho, func(ctx context.Context) (Figures, error) { return l.echoAtRate(ctx, 50, 16, halfOf(r)) }},
+		{halfDisk, func(ctx context.Context) (Figures, error) { return l.journalEcho(ctx, 50, 16, halfOf(r)) }},
 		l.load(deep1, server, Load{Conns: 50, Depth: 128, PerRecord: 1}),
 		l.load(renewal, server, Load{Conns: 50, Depth: 128, PerRecord: 16, Mix: Mix{CheckIn: 1}}),
 		l.load(shallow, server, Load{Conns: 1000, Depth: 1, PerRecord: 1}),

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"time"
 
 	"muster/datagram"
@@ -34,11 +35,25 @@ func (l *Lab) echo(ctx context.Context, conns, depth, perRecord int) (Figures, e
 	return f, err
 }
 
+// journalEcho is echoAtRate with the echo that has a journal, on the disk to
+// measure: what a report with one line takes there, a batch at a time.
+func (l *Lab) journalEcho(ctx context.Context, conns, perRecord int, rate float64) (Figures, error) {
+	dir, err := os.MkdirTemp(l.Site.Dir, "echo-")
+	if err != nil {
+		return Figures{}, err
+	}
+	defer os.RemoveAll(dir)
+	return l.echoAtRate(ctx, conns, perRecord, rate, "--journal", dir, "--entry", fmt.Sprint(perRecord*reportBytes))
+}
+
+// reportBytes is what a report with one line takes in the journal.
+const reportBytes = 46
+
 // echoAtRate sends the bare echo records of so many reports on schedule, as a
 // fleet does in an open loop.
-func (l *Lab) echoAtRate(ctx context.Context, conns, perRecord int, rate float64) (Figures, error) {
+func (l *Lab) echoAtRate(ctx context.Context, conns, perRecord int, rate float64, flags ...string) (Figures, error) {
 	request, reply := recordSizes(perRecord)
-	child, addr, err := StartReady(serverCPU, l.Self, "echo", fmt.Sprint(request), fmt.Sprint(reply))
+	child, addr, err := StartReady(serverCPU, append([]string{l.Self, "echo", fmt.Sprint(request), fmt.Sprint(reply)}, flags...)...)
 	if err != nil {
 		return Figures{}, err
 	}

@@ -17,8 +17,12 @@ type Echo struct {
 	Request, Reply int
 	Host           string    // where it listens
 	Up             io.Writer // told "ready ADDR" once it listens
-	addr           string
-	reply          []byte
+	// Journal is a directory for a journal; "": none. With one a request is answered
+	// when Entry bytes for it are on disk.
+	Journal string
+	Entry   int
+	addr    string
+	reply   []byte
 }
 
 // Run listens on a free port of Host and serves until the process ends.
@@ -32,7 +36,14 @@ func (e *Echo) Run() error {
 		return err
 	}
 	e.reply = make([]byte, 64<<10/e.Reply*e.Reply)
-	return gnet.Run(e, "tcp://"+e.addr, gnet.WithNumEventLoop(1), gnet.WithReuseAddr(true), gnet.WithTCPNoDelay(gnet.TCPNoDelay))
+	if e.Journal != "" {
+		return e.runDurable()
+	}
+	return e.serve(e)
+}
+
+func (e *Echo) serve(handler gnet.EventHandler) error {
+	return gnet.Run(handler, "tcp://"+e.addr, gnet.WithNumEventLoop(1), gnet.WithReuseAddr(true), gnet.WithTCPNoDelay(gnet.TCPNoDelay))
 }
 
 // OnBoot implements gnet.EventHandler.
@@ -43,20 +54,37 @@ func (e *Echo) OnBoot(gnet.Engine) gnet.Action {
 
 // OnTraffic implements gnet.EventHandler.
 func (e *Echo) OnTraffic(c gnet.Conn) gnet.Action {
-	requests := c.InboundBuffered() / e.Request
-	if requests == 0 {
-		return gnet.None
+	requests, err := e.take(c)
+	if err == nil {
+		err = e.answer(c, requests)
 	}
-	if _, err := c.Peek(requests * e.Request); err != nil {
+	if err != nil {
 		return gnet.Close
 	}
-	_, _ = c.Discard(requests * e.Request)
+	return gnet.None
+}
+
+// take reads the requests that have come.
+func (e *Echo) take(c gnet.Conn) (requests int, err error) {
+	requests = c.InboundBuffered() / e.Request
+	if requests == 0 {
+		return 0, nil
+	}
+	if _, err := c.Peek(requests * e.Request); err != nil {
+		return 0, err
+	}
+	_, err = c.Discard(requests * e.Request)
+	return requests, err
+}
+
+// answer writes the replies to so many requests.
+func (e *Echo) answer(c gnet.Conn, requests int) error {
 	for left := requests * e.Reply; left > 0; {
 		n := min(left, len(e.reply))
 		if _, err := c.Write(e.reply[:n]); err != nil {
-			return gnet.Close
+			return err
 		}
 		left -= n
 	}
-	return gnet.None
+	return nil
 }

@@ -13,7 +13,9 @@ import (
 // The bare echoes, each a process of its own.
 
 func (p *program) echoCommand() *cobra.Command {
-	return &cobra.Command{
+	var journal string
+	var entry int
+	cmd := &cobra.Command{
 		Use: "echo REQUEST REPLY [HOST]", Hidden: true, Args: cobra.RangeArgs(2, 3),
 		RunE: p.does(func(_ context.Context, args []string) error {
 			sizes, err := recordSizes(args[:2]...)
@@ -24,9 +26,12 @@ func (p *program) echoCommand() *cobra.Command {
 			if len(args) == 3 {
 				host = args[2]
 			}
-			return (&peer.Echo{Request: sizes[0], Reply: sizes[1], Host: host, Up: p.out}).Run()
+			return (&peer.Echo{Request: sizes[0], Reply: sizes[1], Host: host, Up: p.out, Journal: journal, Entry: entry}).Run()
 		}),
 	}
+	cmd.Flags().StringVar(&journal, "journal", "", "directory for a journal; empty: none")
+	cmd.Flags().IntVar(&entry, "entry", 0, "bytes of the journal for each request")
+	return cmd
 }
 
 func (p *program) udpEchoCommand() *cobra.Command {

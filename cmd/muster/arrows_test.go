@@ -35,7 +35,7 @@ var arrows = map[string][]string{
 	"admin/portal":            {"admin", "admin/alerts", "internal/uplot"},
 	"examples/scanner":        {"client", "client/spool", "license"},
 	"bench":                   {"client", "datagram", "protocol", "license", "internal/build", "internal/uplot"},
-	"bench/peer":              {"datagram"},
+	"bench/peer":              {"datagram", "storage/journal"},
 	"bench/attack":            {"bench", "client", "protocol", "license"},
 	"sim": {
 		"protocol", "license", "machine", "datagram", "storage/journal", "storage/journal/simdisk", "storage",
