@@ -11,6 +11,7 @@ import (
 // names of the measurements.
 const (
 	still     = "nothing at all, either CPU: the machine's own pauses"
+	syncing   = "one sync after the other, either CPU: the machine's own pauses"
 	deep16    = "report, 16 a record, 50 × depth 128"
 	deep1     = "report, 1 a record, 50 × depth 128"
 	halfPeak  = "report, 16 a record, on schedule at half that rate"
@@ -38,6 +39,7 @@ func (l *Lab) Canonical(ctx context.Context) (*Report, error) {
 	r := l.report("canonical")
 	err = l.run(ctx, r, []step{
 		{still, l.pauses},
+		{syncing, l.syncPauses},
 		l.load(deep16, server, Load{Conns: 50, Depth: 128, PerRecord: 16}),
 		{halfPeak, func(ctx context.Context) (Figures, error) { return l.halfPeak(ctx, server, halfOf(r)) }},
 		{halfEcho, func(ctx context.Context) (Figures, error) { return l.echoAtRate(ctx, 50, 16, halfOf(r)) }},

@@ -2,9 +2,12 @@ package bench
 
 import (
 	"context"
+	"os"
 	"runtime"
 	"sync"
 	"time"
+
+	"muster/storage/journal"
 )
 
 // pauses measures what the machine adds to a latency by itself: on either CPU a
@@ -31,6 +34,38 @@ func (l *Lab) pauses(ctx context.Context) (f Figures, err error) {
 	wg.Wait()
 	f.Seconds, f.Latency = l.Time.Seconds(), h.summary()
 	return f, firstError(faults...)
+}
+
+// syncPauses is pauses while a journal gets one entry after the other, each of what
+// a server writes for some hundred reports. The host works for that too, and may
+// take it from the CPU time that it grants the machine.
+func (l *Lab) syncPauses(ctx context.Context) (Figures, error) {
+	dir, err := os.MkdirTemp(l.Site.Dir, "pauses-")
+	if err != nil {
+		return Figures{}, err
+	}
+	defer os.RemoveAll(dir)
+	j, err := journal.Open(journal.Options{Disk: journal.Dir(dir)}, 0, nil)
+	if err != nil {
+		return Figures{}, err
+	}
+	defer j.Close()
+	writing, stop := context.WithCancel(ctx)
+	written := make(chan error, 1)
+	go func() { written <- appendTo(writing, j, 24<<10) }()
+	f, err := l.pauses(ctx)
+	stop()
+	return f, firstError(err, <-written)
+}
+
+// appendTo appends entries of so many bytes until ctx ends.
+func appendTo(ctx context.Context, j *journal.Journal, bytes int) error {
+	for ctx.Err() == nil {
+		if _, err := j.Append(1, 0, time.Now().UnixNano(), append(j.Buffer(), make([]byte, bytes)...)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // watchClock counts, for every microsecond of a time, how long it took from there

@@ -2,6 +2,7 @@ package peer
 
 import (
 	"context"
+	"runtime"
 	"time"
 
 	"github.com/panjf2000/gnet/v2"
@@ -34,6 +35,7 @@ type share struct {
 }
 
 func (e *Echo) runDurable() error {
+	runtime.GOMAXPROCS(3) // as muster does on one CPU: a sync would hold the only one
 	d := &durableEcho{Echo: e, commits: make(chan []share, 1), committed: make(chan []share, 1)}
 	var err error
 	if d.journal, err = journal.Open(journal.Options{Disk: journal.Dir(e.Journal)}, 0, nil); err != nil {

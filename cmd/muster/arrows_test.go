@@ -34,7 +34,7 @@ var arrows = map[string][]string{
 	"admin/alerts":            {},
 	"admin/portal":            {"admin", "admin/alerts", "internal/uplot"},
 	"examples/scanner":        {"client", "client/spool", "license"},
-	"bench":                   {"client", "datagram", "protocol", "license", "internal/build", "internal/uplot"},
+	"bench":                   {"client", "datagram", "protocol", "license", "storage/journal", "internal/build", "internal/uplot"},
 	"bench/peer":              {"datagram", "storage/journal"},
 	"bench/attack":            {"bench", "client", "protocol", "license"},
 	"sim": {
