@@ -19,13 +19,17 @@ func (c *Core) applyCounter(e *counterEffect) {
 func (c *Core) applyCount(e *countEffect) { c.add(cell{e.row, e.value}, e.delta) }
 
 func (e *reportEffect) find(c *Core) {
-	e.quotaRow = c.rowOf(counterKey{item: e.item})
 	c.cells = c.cells[:0]
 	for i := range e.lines {
 		l := &e.lines[i]
 		c.cells = append(c.cells, c.lineCells(lineKey{e.project, e.item, l.Slot, uint32(l.Module)}))
 	}
 	e.cells = c.cells
+	if len(e.cells) > 0 {
+		e.quotaRow = e.cells[0].quota
+	} else {
+		e.quotaRow = c.rowOf(counterKey{item: e.item})
+	}
 }
 
 func (c *Core) applyReport(e *reportEffect) {
@@ -37,14 +41,10 @@ func (c *Core) applyReport(e *reportEffect) {
 		c.seatEnds(e.item, e.project, e.until, w)
 	}
 	s.activeUntil, s.flags = e.until, e.flags
-	rec := record{uuid: c.device(e.row).uuid, time: c.second, item: uint16(e.item)}
 	sum := uint64(0)
 	for i := range e.lines {
 		c.applyLine(uint64(e.lines[i].Count), &e.cells[i])
 		sum += uint64(e.lines[i].Count)
-	}
-	if len(e.lines) > 0 {
-		rec.slot, rec.detail, rec.count = e.lines[0].Slot, e.lines[0].Module, uint32(min(sum, 1<<32-1))
 	}
 	if e.quotaRow != noRow {
 		quota := c.editCounter(e.quotaRow)
@@ -55,7 +55,14 @@ func (c *Core) applyReport(e *reportEffect) {
 		c.items[e.item].touched = true
 		c.share(e.item, e.project).uses += sum
 	}
-	c.applyRecord(e.record, &rec)
+	// Field by field: a copy of what was just written would wait for every store
+	// before it that misses the cache.
+	r := c.editRecord(e.record)
+	r.uuid, r.time, r.item = c.device(e.row).uuid, c.second, uint16(e.item)
+	r.slot, r.detail, r.count = 0, 0, 0
+	if len(e.lines) > 0 {
+		r.slot, r.detail, r.count = e.lines[0].Slot, e.lines[0].Module, uint32(min(sum, 1<<32-1))
+	}
 }
 
 // applyLine counts n for one line of a report.
@@ -70,8 +77,8 @@ func (c *Core) applyLine(n uint64, at *lineCells) {
 	c.add(at.day, n)
 }
 
-func (c *Core) applyRecord(at uint32, r *record) {
-	(*recordRow)(c.details.edit(at/recordsPerRow, c.index))[at%recordsPerRow] = *r
+func (c *Core) editRecord(at uint32) *record {
+	return &(*recordRow)(c.details.edit(at/recordsPerRow, c.index))[at%recordsPerRow]
 }
 
 func (e *slotUseEffect) find(c *Core) {
@@ -145,7 +152,7 @@ func (c *Core) applyAuthorized(e *authorizedEffect) {
 		c.add(e.newTotals[i], 1)
 		c.add(e.newDays[i], 1)
 	}
-	c.applyRecord(e.record, &record{uuid: c.device(e.row).uuid, time: c.second, item: uint16(e.item), count: e.instances})
+	*c.editRecord(e.record) = record{uuid: c.device(e.row).uuid, time: c.second, item: uint16(e.item), count: e.instances}
 }
 
 func (e *deniedEffect) find(c *Core) {
@@ -158,7 +165,7 @@ func (c *Core) applyDenied(e *deniedEffect) {
 	for _, x := range [...]cell{e.total, e.hour, e.day} {
 		c.add(x, 1)
 	}
-	c.applyRecord(e.record, &record{uuid: e.uuid, time: c.second, item: uint16(e.item), detail: e.code})
+	*c.editRecord(e.record) = record{uuid: e.uuid, time: c.second, item: uint16(e.item), detail: e.code}
 }
 
 func (e *peakEffect) find(c *Core) {

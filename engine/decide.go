@@ -36,6 +36,16 @@ func (d *Decision) Answer() protocol.Answer {
 	return protocol.Answer{Kind: d.Reply.Kind, ID: d.Request.ID, Seq: d.Reply.Seq}
 }
 
+// AppendAnswer appends the reply as a message.
+func (d *Decision) AppendAnswer(out []byte) []byte {
+	if d.Reply.Detail != nil {
+		return protocol.AppendAnswer(out, d.Reply.Detail)
+	}
+	var a protocol.Answer
+	a.Kind, a.ID, a.Seq = d.Reply.Kind, d.Request.ID, d.Reply.Seq
+	return protocol.AppendAnswer(out, &a)
+}
+
 // Answers is memory for the answers of a batch, used again once they have left.
 // Of a nil one, memory is new.
 type Answers struct {

@@ -70,11 +70,10 @@ func (c *Core) countReport(d *Decision, at place, st *seat) {
 	item, project := c.catalog.item(r.Item), uint32(st.project)
 	undated := c.date(r.Lines)
 	c.nameModules(r.Lines)
-	e := reportEffect{
-		stepEffect: stepEffect{r.Stream - 1, r.Seq, r.Tag, project},
-		item:       r.Item, place: at, lines: r.Lines,
-		until: c.refreshed(st), flags: st.flags | seatUsed,
-	}
+	var e reportEffect // filled in place: see applyReport
+	e.row, e.seq, e.tag, e.project = r.Stream-1, r.Seq, r.Tag, project
+	e.item, e.place, e.lines = r.Item, at, r.Lines
+	e.until, e.flags = c.refreshed(st), st.flags|seatUsed
 	e.find(c)
 	e.record = c.nextRecord(ReportRecords, project)
 	c.body = e.append(c.body)

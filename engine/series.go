@@ -71,7 +71,7 @@ type lineKey struct {
 
 // lineCells are the counters of a report line.
 type lineCells struct {
-	total           uint32 // row
+	quota, total    uint32 // rows: of the item alone, and of project, item and module
 	slot, hour, day cell
 }
 
@@ -91,12 +91,13 @@ func (c *Core) lineCells(k lineKey) lineCells {
 	}
 	module, second := uint16(k.module), int64(k.slot)*protocol.SlotSeconds
 	cells := lineCells{
+		quota: c.rowOf(counterKey{item: k.item}),
 		total: c.rowOf(counterKey{project: k.project, item: k.item, module: module}),
 		slot:  c.series(k.project, k.item, module, Uses, Slot, k.slot),
 		hour:  c.series(k.project, k.item, module, Uses, Hour, Hour.At(second)),
 		day:   c.series(k.project, k.item, module, Uses, Day, Day.At(second)),
 	}
-	if cells.total != noRow {
+	if cells.quota != noRow && cells.total != noRow {
 		cached.key, cached.cells = k, cells
 	}
 	return cells

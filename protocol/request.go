@@ -101,7 +101,8 @@ func (e *MalformedError) Error() string {
 func (d *Decoder) Request(b []byte, r *Request) (rest []byte, err error) {
 	c := cursor{b: b}
 	fields := c.array("message")
-	*r = Request{Kind: uint8(min(c.uint("type"), 255)), ID: c.uint32("request id")}
+	*r = Request{}
+	r.Kind, r.ID = uint8(min(c.uint("type"), 255)), c.uint32("request id")
 	known := 2
 	switch r.Kind {
 	case KindReport:

@@ -72,8 +72,9 @@ func (b *batch) reset() {
 func (s *Server) gather(b *batch, ticket *protocol.Ticket, client netip.Addr, plain []byte, room int, now []byte) (taken int, answered []byte, err error) {
 	serving := s.ready.Load()
 	for n := 0; len(plain) > 0 || n == 0; n++ {
-		b.decisions = append(b.decisions, engine.Decision{Project: ticket.Project(), Generation: ticket.PasswordGeneration(), Memory: &b.answers})
+		b.decisions = append(b.decisions, engine.Decision{})
 		d := &b.decisions[len(b.decisions)-1]
+		d.Project, d.Generation, d.Memory = ticket.Project(), ticket.PasswordGeneration(), &b.answers
 		rest, err := b.decoder.Request(plain, &d.Request)
 		if err == nil && n == protocol.MaxMessages {
 			err = protocol.ErrLength

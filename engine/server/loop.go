@@ -180,8 +180,7 @@ func (l *loop) seal(out []byte, b *batch, i, j int) []byte {
 		out = protocol.BeginReply(out)
 		for ; i < j && b.owners[i].session == session; i++ {
 			before := len(out)
-			answer := b.decisions[i].Answer()
-			out = protocol.AppendAnswer(out, &answer)
+			out = b.decisions[i].AppendAnswer(out)
 			if len(out)-start > room { // this one opens the next record
 				out = out[:before]
 				break
