@@ -27,12 +27,15 @@ func newBatch(f front, wait *backoff, requests int) *batch {
 	b := &batch{
 		from: f, backoff: wait,
 		decisions: touched[engine.Decision](requests),
-		owners:    touched[owner](requests),
 		plain:     touched[byte](requests * usualRequest),
 	}
 	b.decoder.Grow(requests)
 	return b
 }
+
+// share is what each of so many loops has memory for from the start: together
+// they are not held up by more requests than one is.
+func share(requests, loops int) int { return max(requests/loops, 256) }
 
 // usualRequest is the length of a report with one line, in bytes, rounded up.
 const usualRequest = 64

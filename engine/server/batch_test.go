@@ -22,7 +22,9 @@ func TestBatchHasItsMemory(t *testing.T) {
 		record = append(record, message...)
 	}
 	var ticket protocol.Ticket
-	batches := []*batch{newBatch(nil, nil, batchRequests), newBatch(nil, nil, batchRequests)} // the first one's run is not counted
+	s.config.Loops = 1
+	l := loop{server: &s}
+	batches := []*batch{l.newBatch(), l.newBatch()} // the first one's run is not counted
 	if n := testing.AllocsPerRun(1, func() {
 		b := batches[0]
 		batches = batches[1:]

@@ -32,11 +32,18 @@ type loop struct {
 
 func newLoop(s *Server, l gnet.EventLoop) *loop {
 	lp := &loop{server: s, gnet: l, decided: make(chan *batch, 1)}
-	lp.filling, lp.spare = newBatch(lp, &lp.backoff, batchRequests), newBatch(lp, &lp.backoff, batchRequests)
+	lp.filling, lp.spare = lp.newBatch(), lp.newBatch()
 	g := &s.config.Guards
 	lp.opens.init(60*uint64(g.ConnectionRate), uint64(g.ConnectionBurst))
 	lp.hellos.init(60*uint64(g.HandshakeRate), uint64(g.HandshakeBurst))
 	return lp
+}
+
+func (l *loop) newBatch() *batch {
+	n := share(batchRequests, l.server.config.Loops)
+	b := newBatch(l, &l.backoff, n)
+	b.owners = touched[owner](n)
+	return b
 }
 
 // cycleEnd makes sure that the batch goes to the decider once the events of

@@ -90,6 +90,9 @@ func New(c Config) *Server {
 	if c.ConnectionsMax == 0 {
 		c.ConnectionsMax = ConnectionsMax
 	}
+	if c.Loops == 0 {
+		c.Loops = LoopsDefault()
+	}
 	c.Guards = c.Guards.withDefaults()
 	s := &Server{
 		config: c, key: c.Key, tickets: c.Tickets, now: c.Now, log: c.Log, notices: notices.New(c.Log),

@@ -67,12 +67,19 @@ func newUDPLoop(s *Server, socket *datagram.Socket) *udpLoop {
 		packets: make([]datagram.Packet, datagram.Max), replies: make([]datagram.Packet, 0, datagram.Max),
 		out: make([]byte, 0, datagram.Max*protocol.MaxDatagram),
 	}
-	l.filling, l.spare = newBatch(l, &l.backoff, udpBatch), newBatch(l, &l.backoff, udpBatch)
+	l.filling, l.spare = l.newBatch(), l.newBatch()
 	l.sources.init(60*newTicketsRate, newTicketsBurst)
 	for i := range l.packets {
 		l.packets[i].Data = make([]byte, datagram.Size)
 	}
 	return l
+}
+
+func (l *udpLoop) newBatch() *batch {
+	n := share(udpBatch, l.server.config.UDPLoops)
+	b := newBatch(l, &l.backoff, n)
+	b.datagrams = touched[datagramRecord](n)
+	return b
 }
 
 // run serves the socket until it is closed.
