@@ -7,8 +7,8 @@ import (
 	"muster/protocol"
 )
 
-// TestBatchHasItsMemory: a batch takes the largest number of reports without new
-// memory, from the first time on.
+// TestBatchHasItsMemory: a batch takes as many reports as it has memory for without
+// more, from the first time on.
 func TestBatchHasItsMemory(t *testing.T) {
 	var s Server
 	s.ready.Store(true)
@@ -28,7 +28,7 @@ func TestBatchHasItsMemory(t *testing.T) {
 	if n := testing.AllocsPerRun(1, func() {
 		b := batches[0]
 		batches = batches[1:]
-		for len(b.decisions) < batchRequests {
+		for len(b.decisions) < batchMemory {
 			start := len(b.plain)
 			b.plain = append(b.plain, record...)
 			if _, _, err := s.gather(b, &ticket, netip.Addr{}, b.plain[start:], batchRequests, nil); err != nil {

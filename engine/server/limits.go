@@ -11,7 +11,10 @@ const (
 	// batchRequests bounds the requests that a loop of connections has waiting. It
 	// reads no more until its last batch is back, so that more wait with the kernel,
 	// which makes their senders wait.
-	batchRequests = 8 << 10
+	batchRequests = 32 << 10
+	// batchMemory is how many requests the batches of all loops have memory for from
+	// the start.
+	batchMemory = 8 << 10
 	// connUnanswered bounds the requests of one connection that wait for their
 	// answer; more are answered busy.
 	connUnanswered = 4 << 10

@@ -40,7 +40,7 @@ func newLoop(s *Server, l gnet.EventLoop) *loop {
 }
 
 func (l *loop) newBatch() *batch {
-	n := share(batchRequests, l.server.config.Loops)
+	n := share(batchMemory, l.server.config.Loops)
 	b := newBatch(l, &l.backoff, n)
 	b.owners = touched[owner](n)
 	return b
