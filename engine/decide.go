@@ -36,7 +36,8 @@ func (d *Decision) Answer() protocol.Answer {
 	return protocol.Answer{Kind: d.Reply.Kind, ID: d.Request.ID, Seq: d.Reply.Seq}
 }
 
-// AppendAnswer appends the reply as a message.
+// AppendAnswer appends the reply as a message. Unlike [Decision.Answer] it copies
+// no answer: see applyReport for what that costs.
 func (d *Decision) AppendAnswer(out []byte) []byte {
 	if d.Reply.Detail != nil {
 		return protocol.AppendAnswer(out, d.Reply.Detail)
