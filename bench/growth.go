@@ -38,7 +38,7 @@ func (l *Lab) Growth(ctx context.Context) (*Report, error) {
 		{many, func(ctx context.Context) (Figures, error) { return l.closed(ctx, large.course()) }},
 	})
 	rss := float64(large.server.RSS()) // after full load
-	if err == nil {
+	if err == nil && (l.wants(quiet) || l.wants(busy)) {
 		err = l.checkpoints(ctx, r, large, quiet, busy)
 	}
 	if err == nil {
@@ -49,8 +49,10 @@ func (l *Lab) Growth(ctx context.Context) (*Report, error) {
 	}
 	r.compare(many, few)
 	r.compare(busy, quiet)
-	r.note("memory: %.0f MiB with %d devices: %.1f bytes a device in all, %.1f more than with 10,000",
-		rss/(1<<20), l.Devices, rss/float64(l.Devices), (rss-float64(small.server.RSS()))/float64(l.Devices-growthSmall))
+	if l.wants(many) {
+		r.note("memory: %.0f MiB with %d devices: %.1f bytes a device in all, %.1f more than with 10,000",
+			rss/(1<<20), l.Devices, rss/float64(l.Devices), (rss-float64(small.server.RSS()))/float64(l.Devices-growthSmall))
+	}
 	return r, firstError(small.audit(ctx), large.audit(ctx))
 }
 

@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"muster/client"
@@ -53,7 +54,14 @@ func (l *Lab) overload(ctx context.Context, r *Report, round int, server *Server
 	if load.UDP {
 		name = "UDP"
 	}
-	peak := name + ", peak"
+	peak, half := name+", peak", name+", half of the peak"
+	names := []string{peak, half}
+	for _, times := range overloads {
+		names = append(names, overName(name, times))
+	}
+	if !slices.ContainsFunc(names, l.wants) {
+		return nil
+	}
 	m, err := l.braked(ctx, server, load, l.closed)
 	if err != nil {
 		return fmt.Errorf("%s: %w", peak, err)
@@ -61,10 +69,15 @@ func (l *Lab) overload(ctx context.Context, r *Report, round int, server *Server
 	l.tell(r, round, peak, m)
 	load.Depth = 0
 	calm := Stage{Rate: m.Rate() / 2, Hold: l.Time}
-	if err := l.inStages(ctx, r, round, server, load, name+", half of the peak", calm); err != nil {
-		return err
+	if l.wants(half) {
+		if err := l.inStages(ctx, r, round, server, load, half, calm); err != nil {
+			return err
+		}
 	}
 	for _, times := range overloads {
+		if !l.wants(overName(name, times)) {
+			continue
+		}
 		over := Stage{Rate: float64(times) * m.Rate(), Hold: l.Time}
 		if err := l.inStages(ctx, r, round, server, load, overName(name, times), over, calm, calm); err != nil {
 			return err

@@ -72,8 +72,14 @@ type site struct {
 	uses      uint64 // that the attackers' devices reported
 }
 
+// wants says whether an attack is to be carried out.
+func (r *Run) wants(a attack) bool { return strings.Contains(a.name, r.Only) }
+
 // In measures in the namespace of the devices.
 func (r *Run) In(ctx context.Context, serverNamespace, attackers string) error {
+	if !slices.ContainsFunc(attacks, r.wants) {
+		return fmt.Errorf("no attack has %q in its name: docs/SECURITY.md lists them", r.Only)
+	}
 	if err := bench.PinSelf(loadCPU); err != nil {
 		return err
 	}
@@ -130,7 +136,7 @@ func (s *site) all(ctx context.Context) error {
 	fmt.Fprintf(w, "medians of %d\tTCP p99\tunder attack\t\tbeside\tUDP p99\tunder attack\t\tbeside\tnewcomer\tunder attack\tserver CPU\tunder attack\tmemory\t\n", s.Rounds)
 	for i := range attacks {
 		a := &attacks[i]
-		if !strings.Contains(a.name, s.Only) {
+		if !s.wants(*a) {
 			continue
 		}
 		var quiet, hostile, beside []sample

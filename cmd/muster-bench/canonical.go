@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -80,6 +81,9 @@ func (p *program) inLab(l *lab, measure func(*bench.Lab, context.Context) (*benc
 		}, ctx)
 		if err != nil {
 			return err
+		}
+		if len(report.Measures) == 0 {
+			return fmt.Errorf("nothing that is measured here has %q in its name: without --only you see all names", l.only)
 		}
 		return p.write(report, &l.output)
 	})

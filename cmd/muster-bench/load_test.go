@@ -185,4 +185,35 @@ func TestLab(t *testing.T) {
 			}
 		})
 	}
+	t.Run("only", func(t *testing.T) {
+		for _, row := range []struct {
+			command, only string
+			want          []string
+		}{
+			{"overload", "TCP, half", []string{"TCP, peak", "TCP, half of the peak"}}, // half of what was measured
+			{"loops", "loops: 2", []string{"report, 16 a record, event loops: 2"}},
+			{"loops", "nonsense", nil},
+		} {
+			file := filepath.Join(t.TempDir(), "report.json")
+			out, err := exec.Command(filepath.Join(dir, "muster-bench"), row.command, "--only", row.only,
+				"--devices", "6400", "--rounds", "1", "--time", "100ms", "--json", file).CombinedOutput()
+			if row.want == nil {
+				if err == nil || !strings.Contains(string(out), `"nonsense" in its name`) {
+					t.Errorf("%s --only %q: %v\n%s", row.command, row.only, err, out)
+				}
+				continue
+			}
+			r, err := bench.ReadReport(file)
+			if err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			var names []string
+			for _, m := range r.Measures {
+				names = append(names, m.Name)
+			}
+			if !slices.Equal(names, row.want) {
+				t.Errorf("%s --only %q measured %q", row.command, row.only, names)
+			}
+		}
+	})
 }
