@@ -46,8 +46,9 @@ func (l *Lab) journalEcho(ctx context.Context, conns, perRecord int, rate float6
 	return l.echoAtRate(ctx, conns, perRecord, rate, "--journal", dir, "--entry", fmt.Sprint(perRecord*reportBytes))
 }
 
-// reportBytes is what a report with one line takes in the journal.
-const reportBytes = 46
+// reportBytes is what a report with one line takes in the journal: the engine's
+// reportHeadBytes and reportLineBytes.
+const reportBytes = 36 + 10
 
 // echoAtRate sends the bare echo records of so many reports on schedule, as a
 // fleet does in an open loop.
