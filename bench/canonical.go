@@ -21,6 +21,7 @@ const (
 	echoed    = "bare gnet echo, 1,000 × depth 1"
 	byUDP     = "report by UDP, 50 sockets × 16"
 	udpEcho   = "bare recvmmsg echo, 50 sockets × 16"
+	runsEcho  = "bare echo by runs of datagrams, 50 sockets × 16"
 	renewal   = "check-in, signed, 16 a record, 50 × depth 128"
 	hello     = "handshake on a new connection, 50 at once"
 	connected = "bare gnet echo on a new connection, 50 at once"
@@ -49,7 +50,8 @@ func (l *Lab) Canonical(ctx context.Context) (*Report, error) {
 		l.load(shallow, server, Load{Conns: 1000, Depth: 1, PerRecord: 1}),
 		{echoed, func(ctx context.Context) (Figures, error) { return l.echo(ctx, 1000, 1, 1) }},
 		l.load(byUDP, server, Load{Conns: 50, Depth: 16, PerRecord: 1, UDP: true}),
-		{udpEcho, l.udpEcho},
+		{udpEcho, func(ctx context.Context) (Figures, error) { return l.udpEcho(ctx, false) }},
+		{runsEcho, func(ctx context.Context) (Figures, error) { return l.udpEcho(ctx, true) }},
 		{hello, func(ctx context.Context) (Figures, error) { return l.hello(ctx, server) }},
 		{resumed, func(ctx context.Context) (Figures, error) { return l.resumed(ctx, server) }},
 		{connected, l.connect},
@@ -60,6 +62,7 @@ func (l *Lab) Canonical(ctx context.Context) (*Report, error) {
 	}
 	r.compare(shallow, echoed)
 	r.compare(byUDP, udpEcho)
+	r.compare(byUDP, runsEcho)
 	return r, server.Stop(20 * time.Second)
 }
 

@@ -204,10 +204,11 @@ func (p *echoPipe) read(in *bufio.Reader) error {
 	return err
 }
 
-// udpEcho does with the bare echo what the load by UDP does with the server.
-func (l *Lab) udpEcho(ctx context.Context) (Figures, error) {
+// udpEcho does with the bare echo what the load by UDP does with the server;
+// runs: the echo too has consecutive datagrams of one peer move as one.
+func (l *Lab) udpEcho(ctx context.Context, runs bool) (Figures, error) {
 	request, reply := recordSizes(1)
-	child, addr, err := StartReady(serverCPU, l.Self, "udp-echo", fmt.Sprint(reply))
+	child, addr, err := StartReady(serverCPU, l.Self, "udp-echo", fmt.Sprint(reply), fmt.Sprint("--runs=", runs))
 	if err != nil {
 		return Figures{}, err
 	}
@@ -218,7 +219,7 @@ func (l *Lab) udpEcho(ctx context.Context) (Figures, error) {
 	}
 	sockets := make([]*datagram.Socket, 50)
 	for i := range sockets {
-		if sockets[i], err = datagram.Listen("127.0.0.1:0", 0); err != nil {
+		if sockets[i], err = datagram.Listen("127.0.0.1:0", datagram.Runs); err != nil {
 			return Figures{}, err
 		}
 		defer sockets[i].Close()
@@ -230,12 +231,9 @@ func (l *Lab) udpEcho(ctx context.Context) (Figures, error) {
 
 // volley keeps so many datagrams outstanding until ctx ends.
 func volley(ctx context.Context, socket *datagram.Socket, to datagram.Peer, request []byte, outstanding int, h *Histogram) (n uint64, err error) {
-	out, in := make([]datagram.Packet, outstanding), make([]datagram.Packet, datagram.Max)
+	out := make([]datagram.Packet, outstanding)
 	for i := range out {
 		out[i] = datagram.Packet{Data: request, Peer: to}
-	}
-	for i := range in {
-		in[i].Data = make([]byte, datagram.Size)
 	}
 	for send := outstanding; ctx.Err() == nil; {
 		began := time.Now()
@@ -245,17 +243,16 @@ func volley(ctx context.Context, socket *datagram.Socket, to datagram.Peer, requ
 		if err := socket.SetReadDeadline(began.Add(lossTime)); err != nil {
 			return n, err
 		}
-		got, err := socket.Read(in)
+		in, err := socket.Read()
 		if err != nil { // all were lost
 			send = outstanding
 			continue
 		}
-		for i := range in[:got] {
+		for range in {
 			h.Observe(time.Since(began), 1)
-			in[i].Data = in[i].Data[:datagram.Size]
 		}
-		n += uint64(got)
-		send = got
+		n += uint64(len(in))
+		send = min(len(in), outstanding)
 	}
 	return n, nil
 }

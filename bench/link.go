@@ -31,7 +31,6 @@ type datagrams struct {
 	ticket  client.Ticket
 	nonces  protocol.Nonces
 	out     []datagram.Packet
-	in      []datagram.Packet
 	plain   []byte
 	answer  protocol.Answer // the one that Read visits
 	overdue atomic.Int64    // unix nanoseconds, of SetDeadline; 0: none
@@ -54,15 +53,12 @@ func overUDP(tcp link) (link, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &datagrams{server: datagram.PeerOf(to), ticket: conn.Ticket(), in: make([]datagram.Packet, datagram.Max)}
-	for i := range d.in {
-		d.in[i].Data = make([]byte, datagram.Size)
-	}
+	d := &datagrams{server: datagram.PeerOf(to), ticket: conn.Ticket()}
 	local := ":0"
 	if to.Addr().IsLoopback() {
 		local = netip.AddrPortFrom(to.Addr(), 0).String()
 	}
-	if d.socket, err = datagram.Listen(local, 0); err != nil {
+	if d.socket, err = datagram.Listen(local, datagram.Runs); err != nil {
 		return nil, err
 	}
 	return d, conn.Close()
@@ -114,18 +110,17 @@ func (d *datagrams) Read(visit func(*protocol.Answer)) error {
 	if err := d.socket.SetReadDeadline(end); err != nil {
 		return err
 	}
-	n, err := d.socket.Read(d.in)
+	in, err := d.socket.Read()
 	if errors.Is(err, os.ErrDeadlineExceeded) && (overdue == 0 || time.Now().UnixNano() < overdue) {
 		return errLost
 	}
 	if err != nil {
 		return err
 	}
-	for i := range d.in[:n] {
-		if d.plain, err = d.ticket.Session().OpenReply(d.plain[:0], d.in[i].Data); err == nil {
+	for i := range in {
+		if d.plain, err = d.ticket.Session().OpenReply(d.plain[:0], in[i].Data); err == nil {
 			err = protocol.VisitAnswers(d.plain, &d.answer, visit)
 		}
-		d.in[i].Data = d.in[i].Data[:datagram.Size]
 	}
 	return err
 }

@@ -12,8 +12,8 @@ import "net/netip"
 const (
 	// Max is how many datagrams one system call moves.
 	Max = 64
-	// Size is the room for one datagram; of a longer one the rest is cut off, and
-	// it fills the room.
+	// Size is how much of a datagram is read at least; of a longer one the rest may
+	// be cut off.
 	Size = 1536
 )
 
@@ -26,6 +26,10 @@ const (
 	// OwnThread makes Read wait on a thread instead of in the Go runtime's poller:
 	// better for a busy server's few sockets, worse for many idle ones.
 	OwnThread
+	// Runs lets consecutive datagrams from or to one peer, as a gateway sends them,
+	// cross the kernel as one and be cut at its edge (UDP_GRO, UDP_SEGMENT), where
+	// the system can do that. It takes 4 MiB.
+	Runs
 )
 
 // Packet is a datagram and its other end.

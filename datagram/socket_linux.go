@@ -35,7 +35,10 @@ type Socket struct {
 	local    netip.AddrPort
 	wildcard bool // bound to no address in particular: the local one must be told
 	deadline atomic.Int64
+	runs     bool // consecutive datagrams of one peer may move as one
 	in, out  vector
+	room     []byte // that datagrams are read into, len(room)/Max each
+	packets  []Packet
 }
 
 // vector is what one system call reads or writes.
@@ -56,10 +59,18 @@ type header struct {
 	bytes uint32
 }
 
-// controlBytes is the room for one packet information message, of IPv6 the larger.
-var controlSpace = unix.CmsgSpace(unix.SizeofInet6Pktinfo)
-
+// controlBytes is the room for a packet information message, of IPv6 the larger,
+// and for the length of a run's datagrams.
 const controlBytes = 64
+
+// A run of datagrams to or from one peer: what an IP packet could hold together,
+// in an odd number of cache lines so that the first ones of many do not compete
+// for the same places of the cache, and as many of them as every kernel cuts.
+const (
+	runBytes = 65<<10 + 64
+	runMost  = 64
+	runSent  = 65_000 // bytes, without the headers
+)
 
 // bufferBytes is how much the kernel may queue for a socket, where it lets us.
 const bufferBytes = 8 << 20
@@ -75,11 +86,25 @@ func Listen(address string, options Options) (*Socket, error) {
 	s.conn = conn.(*net.UDPConn)
 	s.local = s.conn.LocalAddr().(*net.UDPAddr).AddrPort()
 	s.wildcard = s.local.Addr().IsUnspecified()
-	if s.raw, err = s.conn.SyscallConn(); err == nil && options&OwnThread != 0 {
+	if s.raw, err = s.conn.SyscallConn(); err == nil && options&Runs != 0 {
+		err = s.raw.Control(func(fd uintptr) { // there is no cutting where there is no joining
+			s.runs = unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_GRO, 1) == nil
+		})
+	}
+	if err == nil && options&OwnThread != 0 {
 		err = s.detach()
 	}
 	if err != nil {
 		return nil, errors.Join(err, conn.Close())
+	}
+	size := Size
+	if s.runs {
+		size = runBytes
+	}
+	s.room = make([]byte, Max*size)
+	for i := range Max {
+		s.in.iovecs[i].Base = &s.room[i*size]
+		s.in.iovecs[i].SetLen(size)
 	}
 	s.in.point()
 	s.out.point()
@@ -139,6 +164,7 @@ func (v *vector) point() {
 	for i := range v.headers {
 		h := &v.headers[i]
 		h.Name = (*byte)(unsafe.Pointer(&v.names[i]))
+		h.Control = &v.controls[i][0]
 		h.Iov = &v.iovecs[i]
 		h.SetIovlen(1)
 	}
@@ -222,95 +248,156 @@ func (s *Socket) transmit() error {
 	return nil
 }
 
-// Read waits for datagrams and reads as many as there are, up to len(packets)
-// and Max. Each Data has to have room; it is cut to what was read.
-func (s *Socket) Read(packets []Packet) (n int, err error) { return s.read(packets, false) }
+// Read waits for datagrams and returns those that there are, at least one and of
+// up to Max runs. They stay until the next Read.
+func (s *Socket) Read() ([]Packet, error) { return s.read(false) }
 
-// ReadNow is Read without waiting: n is 0 when there are none.
-func (s *Socket) ReadNow(packets []Packet) (n int, err error) { return s.read(packets, true) }
+// ReadNow is Read without waiting: there may be none.
+func (s *Socket) ReadNow() ([]Packet, error) { return s.read(true) }
 
-func (s *Socket) read(packets []Packet, now bool) (n int, err error) {
+func (s *Socket) read(now bool) ([]Packet, error) {
 	v := &s.in
-	v.now = now
-	v.n = min(len(packets), Max)
+	v.now, v.n = now, Max
+	controls := 0
+	if s.wildcard || s.runs {
+		controls = controlBytes
+	}
 	for i := range v.n {
-		v.iovecs[i].Base = unsafe.SliceData(packets[i].Data)
-		v.iovecs[i].SetLen(len(packets[i].Data))
-		h := &v.headers[i]
-		h.Namelen, h.Control = unix.SizeofSockaddrInet6, nil
-		if s.wildcard {
-			h.Control = &v.controls[i][0]
-			h.SetControllen(controlSpace)
-		}
+		v.headers[i].Namelen = unix.SizeofSockaddrInet6
+		v.headers[i].SetControllen(controls)
 	}
 	if err := s.receive(now); err != nil {
-		return 0, err
+		return nil, err
 	}
 	if v.errno != 0 {
-		return 0, fmt.Errorf("recvmmsg: %w", v.errno)
+		return nil, fmt.Errorf("recvmmsg: %w", v.errno)
 	}
+	s.packets = s.packets[:0]
+	size := len(s.room) / Max
 	for i := range v.n {
-		p := &packets[i]
-		p.Data = p.Data[:v.headers[i].bytes]
-		p.Peer = Peer{name: v.names[i]}
-		if s.wildcard {
-			p.Peer.local = localAddress(v.controls[i][:v.headers[i].Controllen])
+		data := s.room[i*size:][:v.headers[i].bytes]
+		p := Packet{Data: data, Peer: Peer{name: v.names[i]}}
+		each := p.Peer.told(v.controls[i][:v.headers[i].Controllen])
+		if each == 0 || each >= len(data) {
+			s.packets = append(s.packets, p)
+			continue
+		}
+		for len(data) > 0 {
+			n := min(each, len(data))
+			p.Data, data = data[:n:n], data[n:]
+			s.packets = append(s.packets, p)
 		}
 	}
-	return v.n, nil
+	return s.packets, nil
 }
 
 // Write sends datagrams. One that the kernel refuses, such as to a peer without
 // a route, is left out: datagrams get lost.
 func (s *Socket) Write(packets []Packet) error {
+	v, together := &s.out, s.runs
 	for len(packets) > 0 {
-		v := &s.out
-		v.n = min(len(packets), Max)
-		for i := range v.n {
-			s.address(i, &packets[i])
-		}
+		s.pack(packets, together)
 		if err := s.transmit(); err != nil {
 			return err
 		}
-		packets = packets[max(v.n, 1):]
+		n := 0
+		for i := range max(v.n, 1) {
+			n += int(v.headers[i].Iovlen)
+		}
+		if v.errno != 0 && n > 1 { // a run that can't be cut on its way may go one by one
+			together = false
+			continue
+		}
+		packets = packets[n:]
 	}
 	return nil
 }
 
-// address makes header i of the outgoing vector that of a packet.
-func (s *Socket) address(i int, p *Packet) {
+// pack makes the outgoing vector of the first packets, up to Max.
+func (s *Socket) pack(packets []Packet, together bool) {
 	v := &s.out
-	v.iovecs[i].Base = unsafe.SliceData(p.Data)
-	v.iovecs[i].SetLen(len(p.Data))
-	v.names[i] = p.Peer.name
-	h := &v.headers[i]
-	h.Namelen = unix.SizeofSockaddrInet6
-	if p.Peer.name.Family == unix.AF_INET {
-		h.Namelen = unix.SizeofSockaddrInet4
-	}
-	h.Control = nil
-	h.SetControllen(0)
-	if p.Peer.local != ([16]byte{}) {
-		h.Control = &v.controls[i][0]
-		h.SetControllen(putLocal(&v.controls[i], &p.Peer))
+	v.n = 0
+	for i := 0; i < min(len(packets), Max); v.n++ {
+		n := 1
+		if together {
+			n = run(packets[i:min(len(packets), Max)])
+		}
+		for j, p := range packets[i : i+n] {
+			v.iovecs[i+j].Base = unsafe.SliceData(p.Data)
+			v.iovecs[i+j].SetLen(len(p.Data))
+		}
+		h := &v.headers[v.n]
+		h.Iov = &v.iovecs[i]
+		h.SetIovlen(n)
+		p := &packets[i]
+		v.names[v.n] = p.Peer.name
+		h.Namelen = unix.SizeofSockaddrInet6
+		if p.Peer.name.Family == unix.AF_INET {
+			h.Namelen = unix.SizeofSockaddrInet4
+		}
+		controls := 0
+		if p.Peer.local != ([16]byte{}) {
+			controls = putLocal(&v.controls[v.n], &p.Peer)
+		}
+		if n > 1 {
+			controls += putLength(v.controls[v.n][controls:], len(p.Data))
+		}
+		h.SetControllen(controls)
+		i += n
 	}
 }
 
-// localAddress finds in a control message to which address a datagram came.
-func localAddress(control []byte) (local [16]byte) {
-	if len(control) < unix.SizeofCmsghdr {
-		return local
+// run is how many of the packets may leave as one: to one peer, of one length, of
+// which the last may fall short.
+func run(packets []Packet) int {
+	first := &packets[0]
+	each := len(first.Data)
+	most := min(len(packets), runMost, runSent/max(each, 1))
+	n := 1
+	for n < most {
+		p := &packets[n]
+		if len(p.Data) > each || len(p.Data) == 0 || p.Peer != first.Peer {
+			break
+		}
+		n++
+		if len(p.Data) < each {
+			break
+		}
 	}
-	c := (*unix.Cmsghdr)(unsafe.Pointer(unsafe.SliceData(control)))
-	data := control[unix.CmsgLen(0):]
-	switch {
-	case c.Level == unix.IPPROTO_IPV6 && c.Type == unix.IPV6_PKTINFO && len(data) >= unix.SizeofInet6Pktinfo:
-		copy(local[:], data[:16])
-	case c.Level == unix.IPPROTO_IP && c.Type == unix.IP_PKTINFO && len(data) >= unix.SizeofInet4Pktinfo:
-		local[10], local[11] = 0xff, 0xff
-		copy(local[12:], data[4:8]) // ipi_spec_dst
+	return n
+}
+
+// told takes from control messages to which address datagrams came, and returns
+// how long each of a run is; 0: it is none.
+func (p *Peer) told(control []byte) (each int) {
+	for len(control) >= unix.SizeofCmsghdr {
+		c := (*unix.Cmsghdr)(unsafe.Pointer(unsafe.SliceData(control)))
+		if int(c.Len) < unix.CmsgLen(0) || int(c.Len) > len(control) {
+			break
+		}
+		data := control[unix.CmsgLen(0):int(c.Len)]
+		switch {
+		case c.Level == unix.IPPROTO_IPV6 && c.Type == unix.IPV6_PKTINFO && len(data) >= unix.SizeofInet6Pktinfo:
+			copy(p.local[:], data[:16])
+		case c.Level == unix.IPPROTO_IP && c.Type == unix.IP_PKTINFO && len(data) >= unix.SizeofInet4Pktinfo:
+			p.local[10], p.local[11] = 0xff, 0xff
+			copy(p.local[12:], data[4:8]) // ipi_spec_dst
+		case c.Level == unix.IPPROTO_UDP && c.Type == unix.UDP_GRO && len(data) >= 4:
+			each = int(binary.NativeEndian.Uint32(data))
+		}
+		control = control[min(unix.CmsgSpace(len(data)), len(control)):]
 	}
-	return local
+	return each
+}
+
+// putLength writes the control message that has a run cut into datagrams, and
+// returns its length.
+func putLength(b []byte, each int) int {
+	c := (*unix.Cmsghdr)(unsafe.Pointer(unsafe.SliceData(b)))
+	c.Level, c.Type = unix.IPPROTO_UDP, unix.UDP_SEGMENT
+	c.SetLen(unix.CmsgLen(2))
+	binary.NativeEndian.PutUint16(b[unix.CmsgLen(0):], uint16(each))
+	return unix.CmsgSpace(2)
 }
 
 // putLocal writes the control message that makes a datagram leave from the
@@ -329,7 +416,7 @@ func putLocal(b *[controlBytes]byte, p *Peer) int {
 	c.SetLen(unix.CmsgLen(unix.SizeofInet6Pktinfo))
 	clear(data[:unix.SizeofInet6Pktinfo])
 	copy(data, p.local[:])
-	return controlSpace
+	return unix.CmsgSpace(unix.SizeofInet6Pktinfo)
 }
 
 // PeerOf is the peer at an address, which a socket of the same family reaches.

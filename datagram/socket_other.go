@@ -13,7 +13,11 @@ import (
 type Peer struct{ from netip.AddrPort }
 
 // Socket is a bound UDP socket. One goroutine may read while another writes.
-type Socket struct{ conn *net.UDPConn }
+type Socket struct {
+	conn   *net.UDPConn
+	packet [1]Packet // the last read one
+	room   []byte
+}
 
 // Listen binds a socket to host:port. Sockets can't share an address here, and
 // have no threads of their own.
@@ -25,22 +29,21 @@ func Listen(address string, options Options) (*Socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Socket{conn.(*net.UDPConn)}, nil
+	return &Socket{conn: conn.(*net.UDPConn), room: make([]byte, Size)}, nil
 }
 
-// Read waits for a datagram and reads it.
-func (s *Socket) Read(packets []Packet) (n int, err error) {
-	p := &packets[0]
-	size, from, err := s.conn.ReadFromUDPAddrPort(p.Data)
+// Read waits for a datagram and returns it. It stays until the next Read.
+func (s *Socket) Read() ([]Packet, error) {
+	size, from, err := s.conn.ReadFromUDPAddrPort(s.room)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	p.Data, p.Peer.from = p.Data[:size], from
-	return 1, nil
+	s.packet[0] = Packet{Data: s.room[:size], Peer: Peer{from}}
+	return s.packet[:], nil
 }
 
 // ReadNow says that there are none: nothing can be read here without waiting.
-func (s *Socket) ReadNow([]Packet) (n int, err error) { return 0, nil }
+func (s *Socket) ReadNow() ([]Packet, error) { return nil, nil }
 
 // Write sends datagrams. One that the system refuses is left out: datagrams get lost.
 func (s *Socket) Write(packets []Packet) error {

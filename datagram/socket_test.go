@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -14,27 +15,12 @@ import (
 
 // echo answers every datagram with itself until the socket closes.
 func echo(s *Socket) {
-	packets := room()
 	for {
-		n, err := s.Read(packets)
-		if err != nil {
+		packets, err := s.Read()
+		if err != nil || s.Write(packets) != nil {
 			return
 		}
-		if s.Write(packets[:n]) != nil {
-			return
-		}
-		for i := range packets[:n] {
-			packets[i].Data = packets[i].Data[:Size]
-		}
 	}
-}
-
-func room() []Packet {
-	packets := make([]Packet, Max)
-	for i := range packets {
-		packets[i].Data = make([]byte, Size)
-	}
-	return packets
 }
 
 func listen(t *testing.T, address string, options Options) *Socket {
@@ -49,7 +35,7 @@ func listen(t *testing.T, address string, options Options) *Socket {
 
 // both runs a test for sockets in the runtime's poller and with threads of their own.
 func both(t *testing.T, test func(*testing.T, Options)) {
-	for name, options := range map[string]Options{"poller": 0, "own thread": OwnThread, "shared": Shared | OwnThread} {
+	for name, options := range map[string]Options{"poller": 0, "own thread": OwnThread, "shared": Shared | OwnThread, "runs": Runs, "runs on a thread": Runs | OwnThread} {
 		t.Run(name, func(t *testing.T) {
 			if runtime.GOOS != "linux" && options&Shared != 0 {
 				t.Skip("sockets share an address on Linux only")
@@ -107,19 +93,71 @@ func testPeerIsToldAndOneWithoutRouteIsLeftOut(t *testing.T, options Options) {
 	if err := other.Write([]Packet{nowhere, packet, nowhere, packet}); err != nil {
 		t.Fatal(err)
 	}
-	packets := room()
 	for got := 0; got < 2; {
-		n, err := s.Read(packets)
+		packets, err := s.Read()
 		if err != nil {
 			t.Fatal(err)
 		}
-		for i := range n {
+		for i := range packets {
 			if string(packets[i].Data) != "hello" || packets[i].Peer.Addr() != other.Addr() {
 				t.Errorf("%q from %v, want hello from %v", packets[i].Data, packets[i].Peer.Addr(), other.Addr())
 			}
-			packets[i].Data = packets[i].Data[:Size]
 		}
-		got += n
+		got += len(packets)
+	}
+}
+
+// TestRunsKeepTheirDatagrams sends many at once, to several peers and of several
+// lengths, and wants each of them as it was, in order.
+func TestRunsKeepTheirDatagrams(t *testing.T) { both(t, testRunsKeepTheirDatagrams) }
+
+func testRunsKeepTheirDatagrams(t *testing.T, options Options) {
+	from := listen(t, "127.0.0.1:0", options)
+	var to [2]*Socket
+	for i := range to {
+		to[i] = listen(t, "127.0.0.1:0", options&^Shared)
+	}
+	runsArrive(t, from, to[:])
+}
+
+// runsArrive sends runs of all kinds from one socket to others.
+func runsArrive(t *testing.T, from *Socket, to []*Socket) {
+	t.Helper()
+	r := rand.New(rand.NewPCG(1, 2))
+	for range 300 {
+		var packets []Packet
+		sent := make([][][]byte, len(to))
+		for len(packets) < Max/2 { // what any kernel keeps for a socket
+			peer, length := r.IntN(len(to)), r.IntN(Size)+1
+			for range r.IntN(40) {
+				data := make([]byte, max(1, length-r.IntN(40)/39*r.IntN(length))) // seldom a shorter one
+				for i := range data {
+					data[i] = byte(r.Uint32())
+				}
+				packets = append(packets, Packet{Data: data, Peer: PeerOf(to[peer].Addr())})
+				sent[peer] = append(sent[peer], data)
+			}
+		}
+		if err := from.Write(packets); err != nil {
+			t.Fatal(err)
+		}
+		for i, s := range to {
+			if err := s.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil { // only ends a failure
+				t.Fatal(err)
+			}
+			for len(sent[i]) > 0 {
+				got, err := s.Read()
+				if err != nil {
+					t.Fatalf("%d datagrams are missing: %v", len(sent[i]), err)
+				}
+				for _, p := range got {
+					if len(sent[i]) == 0 || !bytes.Equal(p.Data, sent[i][0]) || p.Peer.Addr() != from.Addr() {
+						t.Fatalf("%d bytes from %v do not follow", len(p.Data), p.Peer.Addr())
+					}
+					sent[i] = sent[i][1:]
+				}
+			}
+		}
 	}
 }
 
@@ -127,15 +165,14 @@ func TestReadNowDoesNotWait(t *testing.T) { both(t, testReadNowDoesNotWait) }
 
 func testReadNowDoesNotWait(t *testing.T, options Options) {
 	s, other := listen(t, "127.0.0.1:0", options), listen(t, "127.0.0.1:0", options)
-	packets := room()
-	if n, err := s.ReadNow(packets); n != 0 || err != nil {
-		t.Errorf("%d datagrams of none, %v", n, err)
+	if packets, err := s.ReadNow(); len(packets) != 0 || err != nil {
+		t.Errorf("%d datagrams of none, %v", len(packets), err)
 	}
 	if err := other.Write([]Packet{{Data: []byte("hello"), Peer: PeerOf(s.Addr())}}); err != nil {
 		t.Fatal(err)
 	}
-	if n, err := s.Read(packets); n != 1 || err != nil {
-		t.Errorf("%d datagrams of one, %v", n, err)
+	if packets, err := s.Read(); len(packets) != 1 || err != nil {
+		t.Errorf("%d datagrams of one, %v", len(packets), err)
 	}
 }
 
@@ -144,7 +181,7 @@ func TestClosedSocketEndsRead(t *testing.T) { both(t, testClosedSocketEndsRead) 
 func testClosedSocketEndsRead(t *testing.T, options Options) {
 	s := listen(t, "127.0.0.1:0", options)
 	done := make(chan error)
-	go func() { _, err := s.Read(room()); done <- err }()
+	go func() { _, err := s.Read(); done <- err }()
 	s.Close()
 	if err := <-done; !errors.Is(err, net.ErrClosed) && !errors.Is(err, os.ErrClosed) {
 		t.Errorf("error %v", err)
@@ -155,18 +192,14 @@ func TestNothingIsAllocated(t *testing.T) { both(t, testNothingIsAllocated) }
 
 func testNothingIsAllocated(t *testing.T, options Options) {
 	a, b := listen(t, "127.0.0.1:0", options), listen(t, "127.0.0.1:0", options)
-	packets := room()
-	packets[0].Data = append(packets[0].Data[:0], "hello"...)
-	packets[0].Peer = PeerOf(b.Addr())
-	in := room()
+	packets := []Packet{{Data: []byte("hello"), Peer: PeerOf(b.Addr())}}
 	if n := testing.AllocsPerRun(100, func() {
-		if a.Write(packets[:1]) != nil {
+		if a.Write(packets) != nil {
 			t.Error("write")
 		}
-		if _, err := b.Read(in); err != nil {
+		if _, err := b.Read(); err != nil {
 			t.Error(err)
 		}
-		in[0].Data = in[0].Data[:Size]
 	}); n != 0 {
 		t.Errorf("%v allocations for a datagram", n)
 	}
@@ -179,7 +212,7 @@ func testReadDeadline(t *testing.T, options Options) {
 	if err := s.SetReadDeadline(time.Now().Add(time.Millisecond)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.Read(room()); !errors.Is(err, os.ErrDeadlineExceeded) {
+	if _, err := s.Read(); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("error %v", err)
 	}
 }

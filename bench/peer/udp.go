@@ -11,31 +11,31 @@ import (
 // nothing in between.
 type UDPEcho struct {
 	Reply int
+	Runs  bool      // consecutive datagrams of one peer move as one
 	Up    io.Writer // told "ready ADDR" once it listens
 }
 
 // Run listens on a free port of 127.0.0.1 and serves until the process ends.
 func (e *UDPEcho) Run() error {
-	socket, err := datagram.Listen("127.0.0.1:0", datagram.Shared|datagram.OwnThread)
+	options := datagram.Shared | datagram.OwnThread
+	if e.Runs {
+		options |= datagram.Runs
+	}
+	socket, err := datagram.Listen("127.0.0.1:0", options)
 	if err != nil {
 		return err
 	}
 	fmt.Fprintln(e.Up, "ready", socket.Addr())
-	in, out := make([]datagram.Packet, datagram.Max), make([]datagram.Packet, datagram.Max)
 	reply := make([]byte, e.Reply)
-	for i := range in {
-		in[i].Data = make([]byte, datagram.Size)
-	}
 	for {
-		n, err := socket.Read(in)
+		packets, err := socket.Read()
 		if err != nil {
 			return err
 		}
-		for i := range n {
-			out[i] = datagram.Packet{Data: reply, Peer: in[i].Peer}
-			in[i].Data = in[i].Data[:datagram.Size]
+		for i := range packets {
+			packets[i].Data = reply
 		}
-		if err := socket.Write(out[:n]); err != nil {
+		if err := socket.Write(packets); err != nil {
 			return err
 		}
 	}

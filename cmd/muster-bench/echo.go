@@ -35,16 +35,19 @@ func (p *program) echoCommand() *cobra.Command {
 }
 
 func (p *program) udpEchoCommand() *cobra.Command {
-	return &cobra.Command{
+	var runs bool
+	cmd := &cobra.Command{
 		Use: "udp-echo REPLY", Hidden: true, Args: cobra.ExactArgs(1),
 		RunE: p.does(func(_ context.Context, args []string) error {
 			sizes, err := recordSizes(args[0])
 			if err != nil {
 				return err
 			}
-			return (&peer.UDPEcho{Reply: sizes[0], Up: p.out}).Run()
+			return (&peer.UDPEcho{Reply: sizes[0], Runs: runs, Up: p.out}).Run()
 		}),
 	}
+	cmd.Flags().BoolVar(&runs, "runs", false, "have consecutive datagrams of one peer move as one")
+	return cmd
 }
 
 func recordSizes(texts ...string) (sizes []int, err error) {

@@ -32,7 +32,6 @@ type udpLoop struct {
 	// Of its goroutine alone, but for a batch while the decider has it.
 	filling, spare *batch
 	inFlight       bool
-	packets        []datagram.Packet
 	sessions       sessionCache
 	backoff        backoff
 	sources        limiter // of tickets that are not in the cache
@@ -64,14 +63,11 @@ type UDPStats struct {
 func newUDPLoop(s *Server, socket *datagram.Socket) *udpLoop {
 	l := &udpLoop{
 		server: s, socket: socket, answered: make(chan *batch, 1), quit: make(chan struct{}),
-		packets: make([]datagram.Packet, datagram.Max), replies: make([]datagram.Packet, 0, datagram.Max),
-		out: make([]byte, 0, datagram.Max*protocol.MaxDatagram),
+		replies: make([]datagram.Packet, 0, datagram.Max),
+		out:     make([]byte, 0, datagram.Max*protocol.MaxDatagram),
 	}
 	l.filling, l.spare = l.newBatch(), l.newBatch()
 	l.sources.init(60*newTicketsRate, newTicketsBurst)
-	for i := range l.packets {
-		l.packets[i].Data = make([]byte, datagram.Size)
-	}
 	return l
 }
 
@@ -115,12 +111,12 @@ func (l *udpLoop) fill() error {
 		read = l.socket.ReadNow
 	}
 	for len(l.filling.decisions) < udpBatch {
-		n, err := read(l.packets)
+		packets, err := read()
 		if err != nil {
 			return err
 		}
-		l.take(l.packets[:n])
-		if n < datagram.Max {
+		l.take(packets)
+		if len(packets) < datagram.Max {
 			return nil
 		}
 		read = l.socket.ReadNow
@@ -134,7 +130,6 @@ func (l *udpLoop) take(packets []datagram.Packet) {
 	l.nonces.Freshen(l.server.seconds.Load())
 	for i := range packets {
 		l.record(&packets[i])
-		packets[i].Data = packets[i].Data[:datagram.Size]
 	}
 	l.flush()
 }
@@ -292,7 +287,7 @@ func (l *udpLoop) within(out []byte, a *protocol.Answer, end int) []byte {
 // openUDP opens the datagram sockets beside the TCP port.
 func (s *Server) openUDP() error {
 	for range s.config.UDPLoops {
-		options := datagram.OwnThread
+		options := datagram.OwnThread | datagram.Runs
 		if s.config.UDPLoops > 1 {
 			options |= datagram.Shared
 		}
