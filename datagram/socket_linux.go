@@ -87,7 +87,7 @@ func Listen(address string, options Options) (*Socket, error) {
 	s.local = s.conn.LocalAddr().(*net.UDPAddr).AddrPort()
 	s.wildcard = s.local.Addr().IsUnspecified()
 	if s.raw, err = s.conn.SyscallConn(); err == nil && options&Runs != 0 {
-		err = s.raw.Control(func(fd uintptr) { // there is no cutting where there is no joining
+		err = s.raw.Control(func(fd uintptr) { // a kernel that joins (5.0) also cuts (4.18)
 			s.runs = unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_GRO, 1) == nil
 		})
 	}

@@ -108,57 +108,82 @@ func testPeerIsToldAndOneWithoutRouteIsLeftOut(t *testing.T, options Options) {
 }
 
 // TestRunsKeepTheirDatagrams sends many at once, to several peers and of several
-// lengths, and wants each of them as it was, in order.
+// lengths, and wants each of them as it was, in order, there and back.
 func TestRunsKeepTheirDatagrams(t *testing.T) { both(t, testRunsKeepTheirDatagrams) }
 
 func testRunsKeepTheirDatagrams(t *testing.T, options Options) {
 	from := listen(t, "127.0.0.1:0", options)
-	var to [2]*Socket
-	for i := range to {
-		to[i] = listen(t, "127.0.0.1:0", options&^Shared)
+	var to []*Socket
+	for _, address := range []string{"127.0.0.1:0", "0.0.0.0:0", ":0"} {
+		to = append(to, listen(t, address, options&^Shared))
 	}
-	runsArrive(t, from, to[:])
+	runsArrive(t, from, to)
 }
 
-// runsArrive sends runs of all kinds from one socket to others.
+// runsArrive sends runs of all kinds from one socket to others and back.
 func runsArrive(t *testing.T, from *Socket, to []*Socket) {
 	t.Helper()
 	r := rand.New(rand.NewPCG(1, 2))
+	ways := map[netip.AddrPort][][]byte{} // what is under way, by the other end
+	peers := make([]netip.AddrPort, len(to))
+	for i, s := range to {
+		peers[i] = netip.AddrPortFrom(from.Addr().Addr(), s.Addr().Port())
+	}
 	for range 300 {
 		var packets []Packet
-		sent := make([][][]byte, len(to))
 		for len(packets) < Max/2 { // what any kernel keeps for a socket
-			peer, length := r.IntN(len(to)), r.IntN(Size)+1
+			peer, length := peers[r.IntN(len(to))], r.IntN(Size)+1
 			for range r.IntN(40) {
 				data := make([]byte, max(1, length-r.IntN(40)/39*r.IntN(length))) // seldom a shorter one
 				for i := range data {
 					data[i] = byte(r.Uint32())
 				}
-				packets = append(packets, Packet{Data: data, Peer: PeerOf(to[peer].Addr())})
-				sent[peer] = append(sent[peer], data)
+				packets = append(packets, Packet{Data: data, Peer: PeerOf(peer)})
+				ways[peer] = append(ways[peer], data)
 			}
 		}
 		if err := from.Write(packets); err != nil {
 			t.Fatal(err)
 		}
 		for i, s := range to {
-			if err := s.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil { // only ends a failure
-				t.Fatal(err)
-			}
-			for len(sent[i]) > 0 {
-				got, err := s.Read()
-				if err != nil {
-					t.Fatalf("%d datagrams are missing: %v", len(sent[i]), err)
-				}
-				for _, p := range got {
-					if len(sent[i]) == 0 || !bytes.Equal(p.Data, sent[i][0]) || p.Peer.Addr() != from.Addr() {
+			sent := ways[peers[i]]
+			for len(sent) > 0 {
+				packets := readSoon(t, s)
+				for _, p := range packets {
+					if len(sent) == 0 || !bytes.Equal(p.Data, sent[0]) || p.Peer.Addr() != from.Addr() {
 						t.Fatalf("%d bytes from %v do not follow", len(p.Data), p.Peer.Addr())
 					}
-					sent[i] = sent[i][1:]
+					sent = sent[1:]
+				}
+				if err := s.Write(packets); err != nil {
+					t.Fatal(err)
 				}
 			}
 		}
+		for left := len(packets); left > 0; {
+			for _, p := range readSoon(t, from) {
+				sent := ways[p.Peer.Addr()]
+				if len(sent) == 0 || !bytes.Equal(p.Data, sent[0]) {
+					t.Fatalf("%d bytes back from %v do not follow", len(p.Data), p.Peer.Addr())
+				}
+				ways[p.Peer.Addr()] = sent[1:]
+				left--
+			}
+		}
 	}
+}
+
+// readSoon reads; the deadline only ends a failure.
+func readSoon(t *testing.T, s *Socket) []Packet {
+	t.Helper()
+	if err := s.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	packets, err := s.Read()
+	if err != nil {
+		t.Fatalf("datagrams are missing: %v", err)
+	}
+	return packets
 }
 
 func TestReadNowDoesNotWait(t *testing.T) { both(t, testReadNowDoesNotWait) }
