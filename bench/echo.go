@@ -219,7 +219,7 @@ func (l *Lab) udpEcho(ctx context.Context, runs bool) (Figures, error) {
 	}
 	sockets := make([]*datagram.Socket, 50)
 	for i := range sockets {
-		if sockets[i], err = datagram.Listen("127.0.0.1:0", datagram.Runs); err != nil {
+		if sockets[i], err = datagram.Listen("127.0.0.1:0", socketOptions(len(sockets))); err != nil {
 			return Figures{}, err
 		}
 		defer sockets[i].Close()

@@ -168,7 +168,7 @@ func (f *Fleet) CheckIn(ctx context.Context) error {
 	defer f.Latency()
 	return f.each(func(g *gateway) (err error) {
 		if err = g.closedLoop(ctx, len(g.devices), func() act { return actCheckIn }); err == nil && f.load.UDP {
-			g.conn, err = overUDP(g.conn)
+			g.conn, err = overUDP(g.conn, socketOptions(len(f.conns)))
 		}
 		return err
 	})

@@ -42,9 +42,18 @@ var errLost = errors.New("no answer by datagram")
 // lossTime is how long a gateway waits before it takes datagrams for lost.
 const lossTime = time.Second
 
+// socketOptions are those of each of so many sockets. Where they are many, a
+// datagram seldom follows another of its socket, and runs need room.
+func socketOptions(sockets int) datagram.Options {
+	if sockets > 64 {
+		return 0
+	}
+	return datagram.Runs
+}
+
 // overUDP opens a socket for datagrams under the ticket of a TCP connection, and
 // closes that.
-func overUDP(tcp link) (link, error) {
+func overUDP(tcp link, options datagram.Options) (link, error) {
 	conn, ok := tcp.(*client.Conn)
 	if !ok {
 		return tcp, nil // it is done
@@ -58,7 +67,7 @@ func overUDP(tcp link) (link, error) {
 	if to.Addr().IsLoopback() {
 		local = netip.AddrPortFrom(to.Addr(), 0).String()
 	}
-	if d.socket, err = datagram.Listen(local, datagram.Runs); err != nil {
+	if d.socket, err = datagram.Listen(local, options); err != nil {
 		return nil, err
 	}
 	return d, conn.Close()

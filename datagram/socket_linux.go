@@ -37,7 +37,7 @@ type Socket struct {
 	deadline atomic.Int64
 	runs     bool // consecutive datagrams of one peer may move as one
 	in, out  vector
-	room     []byte // that datagrams are read into, len(room)/Max each
+	slots    [][]byte // that are read into
 	packets  []Packet
 }
 
@@ -63,13 +63,13 @@ type header struct {
 // and for the length of a run's datagrams.
 const controlBytes = 64
 
-// A run of datagrams to or from one peer: what an IP packet could hold together,
-// in an odd number of cache lines so that the first ones of many do not compete
-// for the same places of the cache, and as many of them as every kernel cuts.
+// A run of datagrams to or from one peer is what an IP packet could hold together,
+// up to Max of them, which every kernel cuts. The room for it is an odd number of
+// cache lines: the first ones of many do not compete for the same places of the cache.
 const (
-	runBytes = 65<<10 + 64
-	runMost  = 64
-	runSent  = 65_000 // bytes, without the headers
+	runBytes   = 65<<10 + 64
+	runSent    = 65_000 // bytes, without the headers
+	clientRuns = 16     // that are read at once without a thread of one's own
 )
 
 // bufferBytes is how much the kernel may queue for a socket, where it lets us.
@@ -87,8 +87,10 @@ func Listen(address string, options Options) (*Socket, error) {
 	s.local = s.conn.LocalAddr().(*net.UDPAddr).AddrPort()
 	s.wildcard = s.local.Addr().IsUnspecified()
 	if s.raw, err = s.conn.SyscallConn(); err == nil && options&Runs != 0 {
-		err = s.raw.Control(func(fd uintptr) { // a kernel that joins (5.0) also cuts (4.18)
-			s.runs = unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_GRO, 1) == nil
+		err = s.raw.Control(func(fd uintptr) {
+			joins := unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_GRO, 1) == nil
+			_, err := unix.GetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_SEGMENT)
+			s.runs = joins && err == nil
 		})
 	}
 	if err == nil && options&OwnThread != 0 {
@@ -97,13 +99,18 @@ func Listen(address string, options Options) (*Socket, error) {
 	if err != nil {
 		return nil, errors.Join(err, conn.Close())
 	}
-	size := Size
+	size, slots := Size, Max
 	if s.runs {
 		size = runBytes
+		if options&OwnThread == 0 {
+			slots = clientRuns
+		}
 	}
-	s.room = make([]byte, Max*size)
-	for i := range Max {
-		s.in.iovecs[i].Base = &s.room[i*size]
+	room := make([]byte, slots*size)
+	for i := range slots {
+		slot := room[i*size:][:size:size]
+		s.slots = append(s.slots, slot)
+		s.in.iovecs[i].Base = &slot[0]
 		s.in.iovecs[i].SetLen(size)
 	}
 	s.in.point()
@@ -248,8 +255,8 @@ func (s *Socket) transmit() error {
 	return nil
 }
 
-// Read waits for datagrams and returns those that there are, at least one and of
-// up to Max runs. They stay until the next Read.
+// Read waits for datagrams and returns those that there are, at least one. They
+// stay until the next Read. With OwnThread, fewer than Max are all that there were.
 func (s *Socket) Read() ([]Packet, error) { return s.read(false) }
 
 // ReadNow is Read without waiting: there may be none.
@@ -257,7 +264,7 @@ func (s *Socket) ReadNow() ([]Packet, error) { return s.read(true) }
 
 func (s *Socket) read(now bool) ([]Packet, error) {
 	v := &s.in
-	v.now, v.n = now, Max
+	v.now, v.n = now, len(s.slots)
 	controls := 0
 	if s.wildcard || s.runs {
 		controls = controlBytes
@@ -273,9 +280,9 @@ func (s *Socket) read(now bool) ([]Packet, error) {
 		return nil, fmt.Errorf("recvmmsg: %w", v.errno)
 	}
 	s.packets = s.packets[:0]
-	size := len(s.room) / Max
 	for i := range v.n {
-		data := s.room[i*size:][:v.headers[i].bytes]
+		n := v.headers[i].bytes
+		data := s.slots[i][:n:n]
 		p := Packet{Data: data, Peer: Peer{name: v.names[i]}}
 		each := p.Peer.told(v.controls[i][:v.headers[i].Controllen])
 		if each == 0 || each >= len(data) {
@@ -304,7 +311,7 @@ func (s *Socket) Write(packets []Packet) error {
 		for i := range max(v.n, 1) {
 			n += int(v.headers[i].Iovlen)
 		}
-		if v.errno != 0 && n > 1 { // a run that can't be cut on its way may go one by one
+		if v.errno != 0 && n > 1 { // one that can't be cut on its way: all that is left goes one by one
 			together = false
 			continue
 		}
@@ -322,14 +329,13 @@ func (s *Socket) pack(packets []Packet, together bool) {
 		if together {
 			n = run(packets[i:min(len(packets), Max)])
 		}
-		for j, p := range packets[i : i+n] {
-			v.iovecs[i+j].Base = unsafe.SliceData(p.Data)
-			v.iovecs[i+j].SetLen(len(p.Data))
+		for j := i; j < i+n; j++ {
+			v.iovecs[j].Base = unsafe.SliceData(packets[j].Data)
+			v.iovecs[j].SetLen(len(packets[j].Data))
 		}
-		h := &v.headers[v.n]
+		h, p := &v.headers[v.n], &packets[i]
 		h.Iov = &v.iovecs[i]
 		h.SetIovlen(n)
-		p := &packets[i]
 		v.names[v.n] = p.Peer.name
 		h.Namelen = unix.SizeofSockaddrInet6
 		if p.Peer.name.Family == unix.AF_INET {
@@ -352,7 +358,7 @@ func (s *Socket) pack(packets []Packet, together bool) {
 func run(packets []Packet) int {
 	first := &packets[0]
 	each := len(first.Data)
-	most := min(len(packets), runMost, runSent/max(each, 1))
+	most := min(len(packets), runSent/max(each, 1))
 	n := 1
 	for n < most {
 		p := &packets[n]

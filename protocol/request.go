@@ -77,10 +77,21 @@ func (d *Decoder) Grow(lines int) {
 	clear(d.lines[len(d.lines):cap(d.lines)])
 }
 
-// Reset gives the arenas back. Requests decoded before are dead then.
-func (d *Decoder) Reset() {
-	d.lines, d.checkIns, d.modules = d.lines[:0], d.checkIns[:0], d.modules[:0]
+// Decoded is how far the arenas of a Decoder are in use.
+type Decoded struct{ lines, checkIns, modules int }
+
+// Decoded is what is in use now.
+func (d *Decoder) Decoded() Decoded {
+	return Decoded{len(d.lines), len(d.checkIns), len(d.modules)}
 }
+
+// Rewind gives back what has been used since. Requests decoded since are dead then.
+func (d *Decoder) Rewind(to Decoded) {
+	d.lines, d.checkIns, d.modules = d.lines[:to.lines], d.checkIns[:to.checkIns], d.modules[:to.modules]
+}
+
+// Reset gives the arenas back. Requests decoded before are dead then.
+func (d *Decoder) Reset() { d.Rewind(Decoded{}) }
 
 // MalformedError says which field of which message could not be read. Kind is 0
 // in a handshake, and when the type itself could not be read.

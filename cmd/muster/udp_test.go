@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"muster/datagram"
 	"muster/protocol"
 )
 
@@ -241,6 +242,39 @@ func TestDatagramsAfterRestart(t *testing.T) {
 	w.start()
 	if a := d.exchange(d.checkIn())[0]; a.Kind != protocol.KindGranted {
 		t.Errorf("after the restart: type %d %v", a.Kind, a.Code)
+	}
+}
+
+// TestFloodOfRunsIsNotToldBusy: runs bring more in one read than a batch takes.
+// What is too much waits with the kernel, as single datagrams do.
+func TestFloodOfRunsIsNotToldBusy(t *testing.T) {
+	w := newWorld(t)
+	d := w.udp(w.importItems(item("scans", "scan", "1000")))
+	socket, err := datagram.Listen("127.0.0.1:0", datagram.Runs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer socket.Close()
+	releases := make([]*protocol.Request, 20)
+	for i := range releases {
+		releases[i] = &protocol.Request{Kind: protocol.KindRelease, ID: uint32(i), Stream: 1, Token: 1, Seq: 1}
+	}
+	run := make([]datagram.Packet, datagram.Max)
+	for i := range run {
+		run[i] = datagram.Packet{Data: d.seal(releases...), Peer: datagram.PeerOf(w.p.front.Addr().(*net.TCPAddr).AddrPort())}
+	}
+	for range 300 {
+		if err := socket.Write(run); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d.send(d.seal(&protocol.Request{Kind: protocol.KindPing, ID: 77})) // behind them, if there is room
+	d.conn.SetReadDeadline(time.Now().Add(time.Second))
+	if _, err := d.conn.Read(make([]byte, 100)); err != nil {
+		d.silent("behind the flood")
+	}
+	if n := w.p.front.Stats.Busy.Load(); n != 0 {
+		t.Errorf("%d requests were told that the server is busy", n)
 	}
 }
 

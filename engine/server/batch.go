@@ -69,24 +69,41 @@ func (b *batch) reset() {
 	b.answers.Reset()
 }
 
-// gather decodes the messages of an opened record into the batch, at most room
-// of them. What rests on nothing, or has no room, is answered at once: now is
-// appended to, an unfinished Reply record if it was empty.
-func (s *Server) gather(b *batch, ticket *protocol.Ticket, client netip.Addr, plain []byte, room int, now []byte) (taken int, answered []byte, err error) {
-	serving := s.ready.Load()
+// batchEnd is where a batch ends.
+type batchEnd struct {
+	decisions, plain int
+	decoded          protocol.Decoded
+}
+
+func (b *batch) end() batchEnd {
+	return batchEnd{len(b.decisions), len(b.plain), b.decoder.Decoded()}
+}
+
+// cut takes what came after an end out of the batch.
+func (b *batch) cut(at batchEnd) {
+	b.decisions, b.plain = b.decisions[:at.decisions], b.plain[:at.plain]
+	b.decoder.Rewind(at.decoded)
+}
+
+// gather decodes the messages of a record into the batch, which ended at start
+// before the record was opened into it, at most room of them. What rests on
+// nothing, or has no room, is answered at once: now is appended to, an unfinished
+// Reply record if it was empty. Of a record that leaves nothing to decide nothing
+// stays: a batch without decisions goes nowhere, and could grow.
+func (s *Server) gather(b *batch, start batchEnd, ticket *protocol.Ticket, client netip.Addr, room int, now []byte) (taken int, answered []byte, err error) {
+	plain, serving := b.plain[start.plain:], s.ready.Load()
 	for n := 0; len(plain) > 0 || n == 0; n++ {
 		b.decisions = append(b.decisions, engine.Decision{})
 		d := &b.decisions[len(b.decisions)-1]
 		d.Project, d.Generation, d.Memory = ticket.Project(), ticket.PasswordGeneration(), &b.answers
-		rest, err := b.decoder.Request(plain, &d.Request)
+		plain, err = b.decoder.Request(plain, &d.Request)
 		if err == nil && n == protocol.MaxMessages {
 			err = protocol.ErrLength
 		}
 		if err != nil {
 			b.decisions = b.decisions[:len(b.decisions)-1]
-			return taken, now, err
+			break
 		}
-		plain = rest
 		if d.Request.Kind == protocol.KindPing || taken >= room || len(b.decisions) > batchRequests || !serving {
 			now = s.immediate(now, b, &d.Request, serving)
 			b.decisions = b.decisions[:len(b.decisions)-1]
@@ -97,7 +114,10 @@ func (s *Server) gather(b *batch, ticket *protocol.Ticket, client netip.Addr, pl
 		}
 		taken++
 	}
-	return taken, now, nil
+	if taken == 0 {
+		b.cut(start)
+	}
+	return taken, now, err
 }
 
 // immediate appends an answer that rests on nothing: a pong, busy, or not serving.

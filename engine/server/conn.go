@@ -88,7 +88,7 @@ func (c *conn) request(rec []byte) bool {
 	}
 	c.loop.makeRoom()
 	b := c.loop.filling
-	start := len(b.plain)
+	end := b.end()
 	plain, err := c.session.OpenRequest(b.plain, rec)
 	if err != nil {
 		s.Stats.Unsealed.Add(1)
@@ -96,7 +96,7 @@ func (c *conn) request(rec []byte) bool {
 		return false
 	}
 	b.plain, c.known = plain, true
-	if err := c.messages(plain[start:]); err != nil {
+	if err := c.messages(end); err != nil {
 		s.Stats.Malformed.Add(1)
 		s.log.Debug("malformed message", "error", err)
 		c.reject(protocol.RejectMalformed)
@@ -105,11 +105,11 @@ func (c *conn) request(rec []byte) bool {
 	return true
 }
 
-// messages decodes the messages of an opened record. What does not fit the
-// limits is answered busy at once.
-func (c *conn) messages(plain []byte) error {
+// messages decodes the messages of a record that was opened into the batch, which
+// ended at start before. What does not fit the limits is answered busy at once.
+func (c *conn) messages(start batchEnd) error {
 	l := c.loop
-	taken, now, err := l.server.gather(l.filling, &c.session.Ticket, c.addr, plain, connUnanswered-c.unanswered, l.out[:0])
+	taken, now, err := l.server.gather(l.filling, start, &c.session.Ticket, c.addr, connUnanswered-c.unanswered, l.out[:0])
 	for range taken {
 		l.filling.owners = append(l.filling.owners, owner{c, c.session})
 	}

@@ -266,6 +266,9 @@ func (s *Server) OnTraffic(g gnet.Conn) (action gnet.Action) {
 			s.Stats.Panics.Add(1)
 			s.tellPanic("a record caused a panic; its connection is closed", r)
 			action = gnet.Close
+			if b := c.loop.filling; b != nil { // what it left half done has no owner
+				b.decisions = b.decisions[:len(b.owners)]
+			}
 		}
 	}()
 	data, err := g.Peek(-1)

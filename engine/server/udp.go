@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"muster/datagram"
+	"muster/engine"
 	"muster/protocol"
 )
 
@@ -16,29 +17,28 @@ import (
 // connection a datagram costs nothing to make up, so what is not understood, or
 // does not open, is met with silence, and no answer is longer than its request.
 //
-// One goroutine reads, hands over and answers in turn. It waits for datagrams
-// only when the decider has nothing of it; else it reads what has come, waits for
-// its batch, and hands the next one over before it sends the answers. So many
-// datagrams cost one wake-up, which on one CPU is the larger part of the price.
+// One goroutine reads what has come, has it decided, and sends the answers: so
+// many datagrams cost one wake-up, which on one CPU is the larger part of the
+// price. Reading while a batch is decided made batches smaller and nothing faster.
 type udpLoop struct {
 	server *Server
 	socket *datagram.Socket
 
-	answered chan *batch
-	unsent   atomic.Int32 // batches that are decided and whose answers have not left
+	answered chan struct{}
+	unsent   atomic.Int32 // batches that are decided and whose answers have not left: 0 or 1
 	quit     chan struct{}
 	done     sync.WaitGroup
 
 	// Of its goroutine alone, but for a batch while the decider has it.
-	filling, spare *batch
-	inFlight       bool
-	sessions       sessionCache
-	backoff        backoff
-	sources        limiter // of tickets that are not in the cache
-	now            []byte  // answers that wait for nothing
-	out            []byte
-	replies        []datagram.Packet
-	nonces         protocol.Nonces
+	batch    *batch
+	sessions sessionCache
+	backoff  backoff
+	sources  limiter // of tickets that are not in the cache
+	now      []byte  // answers that wait for nothing
+	out      []byte
+	replies  []datagram.Packet
+	unread   []datagram.Packet // and not yet in a batch: the socket's memory
+	nonces   protocol.Nonces
 }
 
 // datagramRecord is a record of consecutive decisions and where its answer goes.
@@ -62,39 +62,33 @@ type UDPStats struct {
 
 func newUDPLoop(s *Server, socket *datagram.Socket) *udpLoop {
 	l := &udpLoop{
-		server: s, socket: socket, answered: make(chan *batch, 1), quit: make(chan struct{}),
+		server: s, socket: socket, answered: make(chan struct{}, 1), quit: make(chan struct{}),
 		replies: make([]datagram.Packet, 0, datagram.Max),
 		out:     make([]byte, 0, datagram.Max*protocol.MaxDatagram),
 	}
-	l.filling, l.spare = l.newBatch(), l.newBatch()
+	n := share(udpBatch, s.config.UDPLoops)
+	l.batch = newBatch(l, &l.backoff, n)
+	l.batch.datagrams = touched[datagramRecord](n)
 	l.sources.init(60*newTicketsRate, newTicketsBurst)
 	return l
 }
 
-func (l *udpLoop) newBatch() *batch {
-	n := share(udpBatch, l.server.config.UDPLoops)
-	b := newBatch(l, &l.backoff, n)
-	b.datagrams = touched[datagramRecord](n)
-	return b
-}
-
 // run serves the socket until it is closed.
 func (l *udpLoop) run() {
+	b := l.batch
 	for {
 		if err := l.fill(); err != nil {
 			l.server.udpEnded(err)
 			return
 		}
-		l.handOver()
-		if !l.inFlight {
+		if len(b.decisions) == 0 {
 			continue
 		}
+		l.backoff.serve(l.server.uptime.Load(), len(b.decisions))
+		l.server.decider.batches <- b // has room for a batch of every loop
 		select {
-		case b := <-l.answered:
-			l.inFlight = false
-			l.spare = b // it can't be filled before it is sent: a batch is in flight then
-			l.handOver()
-			l.reply(b)
+		case <-l.answered:
+			l.reply()
 			b.reset()
 			l.unsent.Add(-1)
 		case <-l.quit:
@@ -103,23 +97,27 @@ func (l *udpLoop) run() {
 	}
 }
 
-// fill reads what has come, until there is no more or the batch is large; it
-// waits when nothing else is to be done.
-func (l *udpLoop) fill() error {
-	read := l.socket.Read
-	if l.inFlight {
+// fill waits until something has come and takes it, until there is no more or the
+// batch is large.
+func (l *udpLoop) fill() (err error) {
+	read, last := l.socket.Read, false
+	if len(l.unread) > 0 {
 		read = l.socket.ReadNow
 	}
-	for len(l.filling.decisions) < udpBatch {
-		packets, err := read()
-		if err != nil {
-			return err
+	for n := 0; n < udpBatch && len(l.batch.decisions) < udpBatch; {
+		if len(l.unread) == 0 {
+			if last {
+				break
+			}
+			if l.unread, err = read(); err != nil {
+				return err
+			}
+			read, last = l.socket.ReadNow, len(l.unread) < datagram.Max
 		}
-		l.take(packets)
-		if len(packets) < datagram.Max {
-			return nil
-		}
-		read = l.socket.ReadNow
+		some := l.unread[:min(len(l.unread), datagram.Max)]
+		l.take(some)
+		l.unread = l.unread[len(some):]
+		n += len(some)
 	}
 	return nil
 }
@@ -134,24 +132,13 @@ func (l *udpLoop) take(packets []datagram.Packet) {
 	l.flush()
 }
 
-// handOver gives the filled batch to the decider, if there is one and the
-// decider has none of this loop.
-func (l *udpLoop) handOver() {
-	if l.inFlight || len(l.filling.decisions) == 0 {
-		return
-	}
-	b := l.filling
-	l.backoff.serve(l.server.uptime.Load(), len(b.decisions))
-	l.filling = l.spare
-	l.inFlight = true
-	l.server.decider.batches <- b // has room for a batch of every loop
-}
-
 // record opens one datagram. A panic costs the datagram only.
 func (l *udpLoop) record(p *datagram.Packet) {
-	s := l.server
+	s, b := l.server, l.batch
+	start := b.end()
 	defer func() {
 		if r := recover(); r != nil {
+			b.cut(start)
 			s.Stats.Panics.Add(1)
 			s.tellPanic("a datagram caused a panic; it is dropped", r)
 		}
@@ -165,8 +152,6 @@ func (l *udpLoop) record(p *datagram.Packet) {
 	if session == nil {
 		return
 	}
-	b := l.filling
-	decisions, plain := len(b.decisions), len(b.plain)
 	opened, err := session.OpenRequest(b.plain, p.Data)
 	if err != nil {
 		s.UDP.Unsealed.Add(1)
@@ -174,19 +159,19 @@ func (l *udpLoop) record(p *datagram.Packet) {
 	}
 	l.sessions.add(session)
 	b.plain = opened
-	taken, now, err := s.gather(b, &session.Ticket, p.Peer.Addr().Addr(), opened[plain:], protocol.MaxMessages, l.now[:0])
+	taken, now, err := s.gather(b, start, &session.Ticket, p.Peer.Addr().Addr(), protocol.MaxMessages, l.now[:0])
 	l.now = now
 	if err != nil {
 		s.UDP.Malformed.Add(1)
-		b.decisions = b.decisions[:decisions]
+		b.cut(start)
 		return
 	}
 	room := size
 	if len(now) > 0 && len(now)+protocol.TagBytes <= room {
-		start := len(l.out)
-		l.out = session.FinishReply(append(l.out, now...), start, l.nonces.Next())
-		room -= len(l.out) - start
-		l.post(start, p.Peer)
+		at := len(l.out)
+		l.out = session.FinishReply(append(l.out, now...), at, l.nonces.Next())
+		room -= len(l.out) - at
+		l.post(at, p.Peer)
 	}
 	if taken > 0 {
 		b.datagrams = append(b.datagrams, datagramRecord{peer: p.Peer, session: session, n: taken, bytes: room})
@@ -213,29 +198,30 @@ func (l *udpLoop) session(p *datagram.Packet) *protocol.Session {
 	return protocol.NewServerSession(*ticket, keys)
 }
 
-// answer is called by the decider when a batch is decided and durable.
-func (l *udpLoop) answer(b *batch) {
+// answer is called by the decider when the batch is decided and durable.
+func (l *udpLoop) answer(*batch) {
 	l.unsent.Add(1)
-	l.answered <- b // has room: one batch is in flight
+	l.answered <- struct{}{} // has room: there is one batch
 }
 
-// reply sends the answers of a batch, a datagram for each of its records.
-func (l *udpLoop) reply(b *batch) {
+// reply sends the answers of the batch, a datagram for each of its records.
+func (l *udpLoop) reply() {
 	first := 0
-	for i := range b.datagrams {
-		l.seal(b, first, &b.datagrams[i])
-		first += b.datagrams[i].n
+	for i := range l.batch.datagrams {
+		d := &l.batch.datagrams[i]
+		l.seal(l.batch.decisions[first:][:d.n], d)
+		first += d.n
 	}
 	l.flush()
 }
 
-// seal makes the datagram that answers one record, whose first decision is given.
-func (l *udpLoop) seal(b *batch, first int, d *datagramRecord) {
+// seal makes the datagram that answers one record.
+func (l *udpLoop) seal(decisions []engine.Decision, d *datagramRecord) {
 	start := len(l.out)
 	l.out = protocol.BeginReply(l.out)
 	empty := len(l.out)
-	for i := first; i < first+d.n; i++ {
-		a := b.decisions[i].Answer()
+	for i := range decisions {
+		a := decisions[i].Answer()
 		l.out = l.within(l.out, &a, start+d.bytes-protocol.TagBytes)
 	}
 	if len(l.out) == empty {
