@@ -204,9 +204,13 @@ func (p *echoPipe) read(in *bufio.Reader) error {
 	return err
 }
 
-// udpEcho does with the bare echo what the load by UDP does with the server;
-// runs: the echo too has consecutive datagrams of one peer move as one.
-func (l *Lab) udpEcho(ctx context.Context, runs bool) (Figures, error) {
+// byUDPEcho is a step that does with the bare echo what the load by UDP does with
+// the server; runs: the echo too has consecutive datagrams of one peer move as one.
+func (l *Lab) byUDPEcho(name string, runs bool) step {
+	return step{name, func(ctx context.Context) (Figures, error) { return l.volleys(ctx, runs) }}
+}
+
+func (l *Lab) volleys(ctx context.Context, runs bool) (Figures, error) {
 	request, reply := recordSizes(1)
 	child, addr, err := StartReady(serverCPU, l.Self, "udp-echo", fmt.Sprint(reply), fmt.Sprint("--runs=", runs))
 	if err != nil {

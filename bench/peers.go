@@ -40,7 +40,7 @@ func (l *Lab) Peers(ctx context.Context) (*Report, error) {
 		add(always, s, func(ctx context.Context) (Figures, error) { return l.redis(ctx, "always", conns, s.depth) })
 		add(everysec, s, func(ctx context.Context) (Figures, error) { return l.redis(ctx, "everysec", conns, s.depth) })
 	}
-	steps = append(steps, l.load(byUDP, server, Load{Conns: conns, Depth: 16, PerRecord: 1, UDP: true}), step{udpEcho, func(ctx context.Context) (Figures, error) { return l.udpEcho(ctx, false) }})
+	steps = append(steps, l.load(byUDP, server, Load{Conns: conns, Depth: 16, PerRecord: 1, UDP: true}), l.byUDPEcho(udpEcho, false))
 	if err := l.run(ctx, r, steps); err != nil {
 		return nil, err
 	}

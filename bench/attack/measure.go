@@ -78,7 +78,11 @@ func (r *Run) wants(a attack) bool { return strings.Contains(a.name, r.Only) }
 // In measures in the namespace of the devices.
 func (r *Run) In(ctx context.Context, serverNamespace, attackers string) error {
 	if !slices.ContainsFunc(attacks, r.wants) {
-		return fmt.Errorf("no attack has %q in its name: docs/SECURITY.md lists them", r.Only)
+		var names []string
+		for _, a := range attacks {
+			names = append(names, a.name)
+		}
+		return fmt.Errorf("no attack has %q in its name: there are %s", r.Only, strings.Join(names, ", "))
 	}
 	if err := bench.PinSelf(loadCPU); err != nil {
 		return err

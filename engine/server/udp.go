@@ -19,7 +19,7 @@ import (
 //
 // One goroutine reads what has come, has it decided, and sends the answers: so
 // many datagrams cost one wake-up, which on one CPU is the larger part of the
-// price. Reading while a batch is decided made batches smaller and nothing faster.
+// price. Reading while a batch is decided was no faster (docs/PERFORMANCE.md).
 type udpLoop struct {
 	server *Server
 	socket *datagram.Socket
@@ -29,7 +29,7 @@ type udpLoop struct {
 	quit     chan struct{}
 	done     sync.WaitGroup
 
-	// Of its goroutine alone, but for a batch while the decider has it.
+	// Of its goroutine alone, but for the batch while the decider has it.
 	batch    *batch
 	sessions sessionCache
 	backoff  backoff
